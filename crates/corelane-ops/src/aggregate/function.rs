@@ -1,0 +1,198 @@
+//! The closed table of aggregate functions and their result types, which are Flink's.
+
+use arrow::datatypes::{DataType, FieldRef};
+use corelane_stream::{Error, Result};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AggregateFunction {
+    /// `COUNT(*)` has no argument, `COUNT(x)` one, `COUNT(DISTINCT x, y)` several.
+    Count,
+    Sum,
+    Avg,
+    Min,
+    Max,
+    FirstValue,
+    LastValue,
+    StddevPop,
+    StddevSamp,
+    VarPop,
+    VarSamp,
+    ListAgg {
+        separator: String,
+    },
+    ApproxCountDistinct,
+}
+
+/// One row of the table: a name users write, and what it means.
+#[derive(Clone, Debug)]
+pub struct AggregateDef {
+    pub name: &'static str,
+    pub function: fn() -> AggregateFunction,
+    pub usage: &'static str,
+    pub help: &'static str,
+}
+
+/// Every aggregate function, by the names users write.
+pub const AGGREGATES: &[AggregateDef] = &[
+    AggregateDef {
+        name: "count",
+        function: || AggregateFunction::Count,
+        usage: "COUNT(*) | COUNT([DISTINCT] x)",
+        help: "Rows, or rows in which x is not null.",
+    },
+    AggregateDef {
+        name: "sum",
+        function: || AggregateFunction::Sum,
+        usage: "SUM([DISTINCT] x)",
+        help: "Sum of the values that are not null; exact for integers, DECIMAL and, until the last rounding, DOUBLE.",
+    },
+    AggregateDef {
+        name: "avg",
+        function: || AggregateFunction::Avg,
+        usage: "AVG([DISTINCT] x)",
+        help: "Mean of the values that are not null; of integers an integer, truncated.",
+    },
+    AggregateDef { name: "min", function: || AggregateFunction::Min, usage: "MIN(x)", help: "Smallest value." },
+    AggregateDef { name: "max", function: || AggregateFunction::Max, usage: "MAX(x)", help: "Largest value." },
+    AggregateDef {
+        name: "first_value",
+        function: || AggregateFunction::FirstValue,
+        usage: "FIRST_VALUE(x)",
+        help: "The value that came first; nulls are passed over.",
+    },
+    AggregateDef {
+        name: "last_value",
+        function: || AggregateFunction::LastValue,
+        usage: "LAST_VALUE(x)",
+        help: "The value that came last; nulls are passed over.",
+    },
+    AggregateDef {
+        name: "stddev_pop",
+        function: || AggregateFunction::StddevPop,
+        usage: "STDDEV_POP(x)",
+        help: "Population standard deviation.",
+    },
+    AggregateDef {
+        name: "stddev_samp",
+        function: || AggregateFunction::StddevSamp,
+        usage: "STDDEV_SAMP(x)",
+        help: "Sample standard deviation; null for one value.",
+    },
+    AggregateDef {
+        name: "stddev",
+        function: || AggregateFunction::StddevSamp,
+        usage: "STDDEV(x)",
+        help: "The same as STDDEV_SAMP.",
+    },
+    AggregateDef {
+        name: "var_pop",
+        function: || AggregateFunction::VarPop,
+        usage: "VAR_POP(x)",
+        help: "Population variance.",
+    },
+    AggregateDef {
+        name: "var_samp",
+        function: || AggregateFunction::VarSamp,
+        usage: "VAR_SAMP(x)",
+        help: "Sample variance; null for one value.",
+    },
+    AggregateDef {
+        name: "variance",
+        function: || AggregateFunction::VarSamp,
+        usage: "VARIANCE(x)",
+        help: "The same as VAR_SAMP.",
+    },
+    AggregateDef {
+        name: "listagg",
+        function: || AggregateFunction::ListAgg { separator: ",".to_owned() },
+        usage: "LISTAGG(x [, separator])",
+        help: "The strings that are not null, joined in order of arrival.",
+    },
+    AggregateDef {
+        name: "approx_count_distinct",
+        function: || AggregateFunction::ApproxCountDistinct,
+        usage: "APPROX_COUNT_DISTINCT(x)",
+        help: "About how many different values (HyperLogLog, error about 1 %).",
+    },
+];
+
+impl AggregateFunction {
+    /// Finds a function by the name a user wrote, in any case.
+    pub fn from_name(name: &str) -> Option<AggregateFunction> {
+        AGGREGATES.iter().find(|def| def.name.eq_ignore_ascii_case(name)).map(|def| (def.function)())
+    }
+
+    /// The result type for arguments of these types; results are nullable except for counts.
+    ///
+    /// # Errors
+    /// If the function does not take these arguments.
+    pub fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        use AggregateFunction as F;
+        use DataType as T;
+        let argument = arguments.first();
+        let refuse = |takes: &str| {
+            let given = argument.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            Err(Error::invalid(format!("{} takes {takes}, not {given}", self.name())))
+        };
+        match self {
+            F::Count | F::ApproxCountDistinct => Ok(T::Int64),
+            F::Min | F::Max | F::FirstValue | F::LastValue => match argument {
+                Some(argument) => Ok(argument.clone()),
+                None => refuse("an argument"),
+            },
+            F::Sum => match argument {
+                Some(T::Decimal128(_, scale)) => Ok(T::Decimal128(38, *scale)),
+                Some(number) if number.is_numeric() => Ok(number.clone()),
+                Some(T::Null) => Ok(T::Int32),
+                _ => refuse("a number"),
+            },
+            F::Avg => match argument {
+                Some(T::Decimal128(_, scale)) => Ok(T::Decimal128(38, (*scale).max(6))),
+                Some(number) if number.is_numeric() => Ok(number.clone()),
+                Some(T::Null) => Ok(T::Int32),
+                _ => refuse("a number"),
+            },
+            F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp => match argument {
+                Some(number) if number.is_numeric() || *number == T::Null => Ok(T::Float64),
+                _ => refuse("a number"),
+            },
+            F::ListAgg { .. } => match argument {
+                Some(T::Utf8 | T::Utf8View | T::LargeUtf8 | T::Null) => Ok(T::Utf8View),
+                _ => refuse("a string"),
+            },
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            AggregateFunction::Count => "COUNT",
+            AggregateFunction::Sum => "SUM",
+            AggregateFunction::Avg => "AVG",
+            AggregateFunction::Min => "MIN",
+            AggregateFunction::Max => "MAX",
+            AggregateFunction::FirstValue => "FIRST_VALUE",
+            AggregateFunction::LastValue => "LAST_VALUE",
+            AggregateFunction::StddevPop => "STDDEV_POP",
+            AggregateFunction::StddevSamp => "STDDEV_SAMP",
+            AggregateFunction::VarPop => "VAR_POP",
+            AggregateFunction::VarSamp => "VAR_SAMP",
+            AggregateFunction::ListAgg { .. } => "LISTAGG",
+            AggregateFunction::ApproxCountDistinct => "APPROX_COUNT_DISTINCT",
+        }
+    }
+}
+
+/// One aggregate of a plan, over columns of its input (expressions are computed before).
+#[derive(Clone, Debug)]
+pub struct AggregateCall {
+    pub function: AggregateFunction,
+    /// Columns of the input; all arguments have the types that `output` was derived from.
+    pub arguments: Vec<usize>,
+    pub distinct: bool,
+    /// A boolean column: only rows in which it is true count (`FILTER (WHERE ..)`).
+    pub filter: Option<usize>,
+    /// Columns that give FIRST_VALUE, LAST_VALUE and LISTAGG their order of arrival (event time
+    /// if there is one, then the row's position): compared lexicographically.
+    pub order: Vec<usize>,
+    pub output: FieldRef,
+}

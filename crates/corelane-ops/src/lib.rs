@@ -1,0 +1,10 @@
+//! What streaming SQL computes: one operator, one file.
+//!
+//! Operators are synchronous state machines over changelogs (`corelane_stream::Operator`); their
+//! specs are the plain data that plans hold. Nothing here reads a clock, starts a thread or does I/O.
+
+pub mod aggregate;
+pub mod window;
+
+pub use aggregate::{AGGREGATES, AggregateCall, AggregateFunction};
+pub use window::Window;

@@ -1,0 +1,96 @@
+//! Sinks: two-phase commit, from every worker to one coordinator.
+//!
+//! Workers write and prepare; what `prepare` returns says how to make it visible. When every
+//! worker has prepared, the coordinator commits all at once, off the workers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::changelog::{ChangelogBatch, ChangelogMode};
+use crate::dataflow::Exchange;
+use crate::element::CheckpointId;
+use crate::error::Result;
+use crate::operator::Clock;
+
+/// What one worker prepared for one checkpoint, in the connector's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committable(pub Vec<u8>);
+
+/// One sink on one worker.
+pub trait Sink {
+    /// False if the outside takes no more for now; it will wake the worker.
+    ///
+    /// # Errors
+    /// If the outside failed.
+    fn has_room(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+
+    /// # Errors
+    /// If the outside failed: a full disk, a closed pipe.
+    fn write(&mut self, batch: ChangelogBatch) -> Result<()>;
+
+    /// Nothing more to write for now: what is buffered only for efficiency should go out.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn idle(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes everything written so far durable but not visible.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Vec<Committable>>;
+}
+
+/// What a sink is given as it is opened on a worker.
+#[derive(Clone)]
+pub struct SinkContext {
+    pub worker: usize,
+    pub workers: usize,
+    pub clock: Arc<dyn Clock>,
+    /// Wakes the worker from any thread.
+    pub waker: Waker,
+}
+
+/// A sink as plain data.
+pub trait SinkSpec: fmt::Debug + Send + Sync {
+    /// The connector, for plans: `filesystem`.
+    fn name(&self) -> &'static str;
+
+    /// For plans: `path=out, format=csv`.
+    fn detail(&self) -> String;
+
+    /// How rows get to it: `Forward` if every worker writes its own, `Gather` if one writes all.
+    fn exchange(&self) -> Exchange;
+
+    /// Checks that the sink can take such a changelog.
+    ///
+    /// # Errors
+    /// If it cannot, with the reason.
+    fn accept(&self, mode: &ChangelogMode) -> Result<()>;
+
+    /// Called once per job, before any worker opens the sink.
+    ///
+    /// # Errors
+    /// If the outside is not fit: an output path that exists or cannot be written.
+    fn begin(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// # Errors
+    /// If the outside cannot be opened.
+    fn open(&self, context: &SinkContext) -> Result<Box<dyn Sink>>;
+
+    /// Makes visible what all workers prepared. Repeating it does no harm.
+    ///
+    /// # Errors
+    /// If the outside failed.
+    fn commit(&self, committables: &[Committable]) -> Result<()>;
+
+    /// Throws away what was not committed. Best effort.
+    fn abort(&self);
+}
