@@ -1,0 +1,234 @@
+//! Binding: names and types, by DataFusion's SQL planner over our catalog.
+//!
+//! The result is a logical plan whose expressions are typed and coerced and whose tables, windows
+//! and time attributes are ours. Nothing of DataFusion's runtime is used.
+
+mod aggregates;
+mod context;
+mod expressions;
+mod relation;
+mod rewrite;
+mod window_node;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion_common::{DFSchema, DataFusionError, Diagnostic};
+use datafusion_expr::simplify::SimplifyContext;
+use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_optimizer::analyzer::Analyzer;
+use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
+use datafusion_optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
+use datafusion_optimizer::eliminate_filter::EliminateFilter;
+use datafusion_optimizer::optimize_projections::OptimizeProjections;
+use datafusion_optimizer::optimize_unions::OptimizeUnions;
+use datafusion_optimizer::push_down_filter::PushDownFilter;
+use datafusion_optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
+use datafusion_optimizer::simplify_expressions::{ExprSimplifier, SimplifyExpressions};
+use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
+use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use sqlparser::ast::{self, Query, visit_expressions, visit_relations};
+use sqlparser::tokenizer::{Location, Span as ParserSpan};
+
+pub(crate) use aggregates::aggregate_function;
+pub use context::Functions;
+pub(crate) use context::{BindContext, as_scan};
+pub(crate) use window_node::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode, is_window_column};
+
+use self::rewrite::rewrite_expression;
+use crate::catalog::Catalog;
+use crate::error::{Span, SqlError, span_of};
+
+/// Options of DataFusion's planner that make it speak Flink's dialect.
+fn parser_options() -> ParserOptions {
+    ParserOptions::default()
+        .with_parse_float_as_decimal(true)
+        .with_enable_ident_normalization(false)
+        .with_map_string_types_to_utf8view(true)
+        .with_collect_spans(true)
+}
+
+/// Binds, coerces and optimizes a query.
+///
+/// # Errors
+/// If a name is unknown, a type does not fit, or the query has a part that is not supported.
+pub fn bind_query(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<LogicalPlan, SqlError> {
+    let context = BindContext::new(catalog, functions);
+    let plan = context.plan_query(query).map_err(|error| locate(sql_error(error), query))?;
+    check_supported(&plan)?;
+    let plan = Analyzer::new()
+        .execute_and_check(plan, &ConfigOptions::default(), |_, _| {})
+        .map_err(|error| locate(sql_error(error), query))?;
+    optimize(plan).map_err(sql_error)
+}
+
+/// Finds the name that an error speaks of in the query's text.
+fn locate(error: SqlError, query: &Query) -> SqlError {
+    if error.span.is_some() {
+        return error;
+    }
+    let quoted: Vec<&str> = error.message.split(['"', '\'']).skip(1).step_by(2).collect();
+    let mut span = None;
+    let _ = visit_relations(query, |name| {
+        let last = name.0.last().and_then(|part| part.as_ident());
+        if last.is_some_and(|ident| quoted.contains(&ident.value.as_str())) {
+            span = span_of(name);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    });
+    if span.is_none() {
+        let _ = visit_expressions(query, |expression| {
+            if let ast::Expr::Function(function) = expression
+                && quoted.iter().any(|word| function.name.to_string().eq_ignore_ascii_case(word))
+            {
+                span = span_of(&function.name);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+    }
+    error.at(span)
+}
+
+/// Binds one expression over a table's columns, as in a computed column or a watermark.
+///
+/// # Errors
+/// As for `bind_query`.
+pub fn bind_expression(
+    catalog: &Catalog,
+    functions: &Functions,
+    expression: &ast::Expr,
+    schema: &DFSchema,
+) -> Result<Expr, SqlError> {
+    let context = BindContext::new(catalog, functions);
+    let mut expression = expression.clone();
+    rewrite_expression(&mut expression)?;
+    SqlToRel::new_with_options(&context, parser_options())
+        .sql_to_expr(expression, schema, &mut PlannerContext::new())
+        .and_then(|expression| coerce(expression, schema))
+        .map_err(sql_error)
+}
+
+/// Inserts the casts that make an expression's types fit, and folds its constants.
+pub(crate) fn coerce(expression: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+    let context = SimplifyContext::default().with_schema(Arc::new(schema.clone()));
+    let simplifier = ExprSimplifier::new(context);
+    let coerced = simplifier.coerce(expression, schema)?;
+    simplifier.simplify(coerced)
+}
+
+/// The rules that hold for streams. Left out are those that rewrite to joins, that split DISTINCT
+/// aggregates in two (retraction must see one operator) and that count on bounded input.
+fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let rules: Vec<Arc<dyn OptimizerRule + Send + Sync>> = vec![
+        Arc::new(OptimizeUnions::new()),
+        Arc::new(SimplifyExpressions::new()),
+        Arc::new(ReplaceDistinctWithAggregate::new()),
+        Arc::new(EliminateDuplicatedExpr::new()),
+        Arc::new(EliminateFilter::new()),
+        Arc::new(PushDownFilter::new()),
+        Arc::new(CommonSubexprEliminate::new()),
+        Arc::new(OptimizeProjections::new()),
+    ];
+    let context = OptimizerContext::new().with_skip_failing_rules(false).without_query_execution_start_time();
+    Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
+}
+
+/// Refuses by name what the streaming planner cannot run yet.
+fn check_supported(plan: &LogicalPlan) -> Result<(), SqlError> {
+    let mut refused = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        let reason = match node {
+            LogicalPlan::Join(join) => Some(format!("{} JOIN", join.join_type.to_string().to_uppercase())),
+            LogicalPlan::RecursiveQuery(_) => Some("WITH RECURSIVE".to_owned()),
+            LogicalPlan::Unnest(_) => Some("UNNEST".to_owned()),
+            LogicalPlan::Subquery(_) => Some("a subquery in an expression".to_owned()),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            refused = Some(reason);
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                let reason = match part {
+                    Expr::ScalarSubquery(_) => Some("a scalar subquery"),
+                    Expr::InSubquery(_) => Some("IN (SELECT ..)"),
+                    Expr::Exists(_) => Some("EXISTS (SELECT ..)"),
+                    Expr::SetComparison(_) => Some("a comparison with ANY or ALL of a subquery"),
+                    Expr::GroupingSet(_) => Some("GROUPING SETS, CUBE and ROLLUP"),
+                    Expr::Unnest(_) => Some("UNNEST"),
+                    _ => None,
+                };
+                if let Some(reason) = reason {
+                    refused = Some(reason.to_owned());
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    walked.map_err(|error| SqlError::new(error.strip_backtrace()))?;
+    match refused {
+        Some(what) => Err(SqlError::new(format!("{what} is not supported yet"))),
+        None => Ok(()),
+    }
+}
+
+/// Turns DataFusion's error into ours: its message without ceremony, its place and its suggestions.
+pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
+    let diagnostic = error.diagnostic().cloned();
+    let mut found = match error.find_root() {
+        DataFusionError::External(inner) if inner.is::<SqlError>() => {
+            inner.downcast_ref::<SqlError>().expect("checked above").clone()
+        }
+        root => SqlError::new(clean_message(&root.strip_backtrace())),
+    };
+    if let Some(Diagnostic { message, span, notes, helps, .. }) = diagnostic {
+        if found.span.is_none() {
+            found.span = span.and_then(parser_span);
+        }
+        if !message.is_empty() {
+            found.message = lower_first(&message);
+        }
+        if let Some(help) = helps.first().map(|help| &help.message).or(notes.first().map(|note| &note.message)) {
+            found.hint.get_or_insert_with(|| lower_first(help));
+        }
+    }
+    found
+}
+
+fn parser_span(span: datafusion_common::Span) -> Option<Span> {
+    let location = |at: datafusion_common::Location| Location::new(at.line, at.column);
+    Span::from_parser(ParserSpan::new(location(span.start), location(span.end)))
+}
+
+fn clean_message(message: &str) -> String {
+    const PREFIXES: [&str; 6] = [
+        "Error during planning: ",
+        "Schema error: ",
+        "This feature is not implemented: ",
+        "Execution error: ",
+        "SQL error: ",
+        "Arrow error: ",
+    ];
+    let mut rest = message;
+    while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
+        rest = shorter;
+    }
+    lower_first(rest.trim_end_matches('.'))
+}
+
+/// Messages start in lower case, unless they start with a keyword or a name in capitals.
+fn lower_first(message: &str) -> String {
+    let mut letters = message.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(message[first.len_utf8()..].chars()).collect()
+        }
+        _ => message.to_owned(),
+    }
+}

@@ -1,0 +1,177 @@
+//! Tables and views by name, and the connectors that stand behind tables.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use corelane_stream::{Connector, RowPolicy, TableDefinition, TableOptions};
+use datafusion_expr::Expr;
+use sqlparser::ast::Query;
+
+/// The outside world as the planner sees it: which connectors there are and how options are checked.
+pub trait Connectors: fmt::Debug + Send + Sync {
+    /// # Errors
+    /// If there is no such connector; the error has a did-you-mean.
+    fn connector(&self, name: &str) -> corelane_stream::Result<&'static dyn Connector>;
+
+    /// Every connector, in the order of the docs.
+    fn all(&self) -> Vec<&'static dyn Connector>;
+
+    /// # Errors
+    /// If an option is unknown or a required one is missing.
+    fn check_options(&self, connector: &dyn Connector, options: &TableOptions) -> corelane_stream::Result<()>;
+
+    /// Reads `on-error`, `late-rows` and `dead-letter.path`.
+    ///
+    /// # Errors
+    /// If a value is not one of those accepted.
+    fn row_policy(&self, table: &str, options: &TableOptions) -> corelane_stream::Result<RowPolicy>;
+
+    /// The options of a table made from a path alone: `FROM 'trades.csv.gz'`.
+    ///
+    /// # Errors
+    /// If the path's extension names no format.
+    fn options_for_path(&self, path: &str) -> corelane_stream::Result<TableOptions>;
+}
+
+/// Where a column's values come from.
+#[derive(Clone, Debug)]
+pub enum ColumnSource {
+    /// The outside; its position in the physical schema.
+    Physical(usize),
+    /// An expression over the table's physical and metadata columns.
+    Computed(Box<Expr>),
+    /// What the source knows about the row: `file.path`.
+    Metadata(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub field: FieldRef,
+    pub source: ColumnSource,
+}
+
+/// `WATERMARK FOR column AS expression`.
+#[derive(Clone, Debug)]
+pub struct TableWatermark {
+    pub column: usize,
+    /// Over the table's full schema, computed columns included.
+    pub expression: Expr,
+    /// As the user wrote it.
+    pub text: String,
+}
+
+/// One declared (or inferred) table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub columns: Vec<Column>,
+    /// What the connector is given: physical columns and options.
+    pub definition: TableDefinition,
+    pub connector: &'static dyn Connector,
+    pub watermark: Option<TableWatermark>,
+    /// The statement that made it, for `SHOW CREATE TABLE`.
+    pub text: String,
+}
+
+impl Table {
+    pub fn name(&self) -> &str {
+        &self.definition.name
+    }
+
+    /// All columns, as queries see them.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.columns.iter().map(|column| column.field.clone()).collect::<Vec<_>>()))
+    }
+
+    /// The columns that an `INSERT` writes.
+    pub fn writable(&self) -> Vec<FieldRef> {
+        let physical = |column: &&Column| matches!(column.source, ColumnSource::Physical(_));
+        self.columns.iter().filter(physical).map(|column| column.field.clone()).collect()
+    }
+
+    pub fn policy(&self) -> &Arc<RowPolicy> {
+        &self.definition.policy
+    }
+}
+
+/// `CREATE VIEW`: a named query, planned anew wherever it is used.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub name: String,
+    pub columns: Vec<String>,
+    pub query: Box<Query>,
+    pub emit_changes: bool,
+    pub text: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum Relation {
+    Table(Arc<Table>),
+    View(Arc<View>),
+}
+
+/// What names mean. Names are case-sensitive, as in Flink.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    relations: BTreeMap<String, Relation>,
+    pub connectors: Arc<dyn Connectors>,
+}
+
+impl Catalog {
+    pub fn new(connectors: Arc<dyn Connectors>) -> Self {
+        Catalog { relations: BTreeMap::new(), connectors }
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Relation> {
+        self.relations.get(name)
+    }
+
+    pub fn insert(&mut self, name: String, relation: Relation) {
+        self.relations.insert(name, relation);
+    }
+
+    pub fn remove(&mut self, name: &str) -> Option<Relation> {
+        self.relations.remove(name)
+    }
+
+    pub fn relations(&self) -> impl Iterator<Item = (&str, &Relation)> {
+        self.relations.iter().map(|(name, relation)| (name.as_str(), relation))
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.relations.keys().map(String::as_str)
+    }
+}
+
+/// Field metadata that marks a time attribute: rows come in (bounded dis)order of this column.
+pub const TIME_KEY: &str = "corelane.time";
+pub const TIME_EVENT: &str = "event";
+pub const TIME_PROCESSING: &str = "processing";
+
+/// Marks a column as the time attribute of its table or view.
+pub fn with_time(field: &Field, kind: &str) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.insert(TIME_KEY.to_owned(), kind.to_owned());
+    field.clone().with_metadata(metadata)
+}
+
+/// True if rows of this relation come in order of this column's event time.
+pub fn is_event_time(field: &Field) -> bool {
+    field.metadata().get(TIME_KEY).is_some_and(|kind| kind == TIME_EVENT)
+}
+
+pub fn is_processing_time(field: &Field) -> bool {
+    field.metadata().get(TIME_KEY).is_some_and(|kind| kind == TIME_PROCESSING)
+}
+
+/// The known name nearest to a misspelt one, if one is near.
+pub fn closest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    const SIMILARITY_MIN: f64 = 0.72;
+    let lower = name.to_lowercase();
+    known
+        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,380 @@
+//! `CREATE TABLE` and `CREATE VIEW`: from declarations to checked catalog entries.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use corelane_stream::{Connector, TableDefinition, TableOptions};
+use datafusion_common::DFSchema;
+use datafusion_expr::ExprSchemable;
+use sqlparser::ast::{Ident, ObjectName};
+
+use crate::bind::{Functions, bind_expression, bind_query};
+use crate::catalog::{
+    Catalog, Column, ColumnSource, Relation, TIME_EVENT, TIME_PROCESSING, Table, TableWatermark, View, closest,
+    with_time,
+};
+use crate::error::SqlError;
+use crate::parse::{
+    ColumnDef, ColumnKind, CreateTable, CreateView, LikeClause, LikeFeature, LikeStrategy, WatermarkDef,
+};
+use crate::types::arrow_type;
+
+/// The last part of a name; a longer one must name the one database there is.
+///
+/// # Errors
+/// If the name has other parts.
+pub fn simple_name(name: &ObjectName) -> Result<String, SqlError> {
+    let parts: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
+    match parts.as_slice() {
+        [table] => Ok(table.value.clone()),
+        [catalog, database, table] if catalog.value == "default_catalog" && database.value == "default_database" => {
+            Ok(table.value.clone())
+        }
+        _ => Err(SqlError::new(format!("there is no database that holds {name}"))
+            .with_hint("names have one part: there is one database")
+            .at_node(name)),
+    }
+}
+
+/// What a declaration says before its expressions are bound.
+#[derive(Default)]
+struct Declaration {
+    columns: Vec<Column>,
+    /// Computed columns to bind, by position in `columns`.
+    watermark: Option<TableWatermark>,
+    options: TableOptions,
+    partitioned_by: Vec<String>,
+    primary_key: Vec<String>,
+}
+
+/// Checks a declaration and makes the table.
+///
+/// # Errors
+/// If a column, an expression or an option is wrong.
+pub fn create_table(
+    catalog: &Catalog,
+    functions: &Functions,
+    statement: &CreateTable,
+    text: &str,
+) -> Result<Table, SqlError> {
+    if statement.as_query.is_some() {
+        return Err(SqlError::new("CREATE TABLE .. AS SELECT is not supported yet")
+            .with_hint("declare the table, then INSERT INTO it")
+            .at_node(&statement.name));
+    }
+    let name = simple_name(&statement.name)?;
+    let mut declaration = match &statement.like {
+        Some(like) => inherited(catalog, like)?,
+        None => Declaration::default(),
+    };
+    for option in &statement.options {
+        let known = declaration.options.insert(option.key.clone(), option.value.clone());
+        let overwrites = statement.like.is_some();
+        if known.is_some() && !overwrites {
+            return Err(SqlError::new(format!("option {:?} is given twice", option.key)).at(option.key_span));
+        }
+    }
+    let connector = find_connector(catalog, &declaration.options, statement)?;
+    let inferred = statement.columns.is_empty() && declaration.columns.is_empty();
+    if inferred {
+        let schema = connector.infer_schema(&declaration.options).map_err(|error| SqlError::from(error).at_node(&statement.name))?;
+        declaration.columns = physical_columns(&schema);
+    }
+    add_columns(catalog, functions, &mut declaration, &statement.columns)?;
+    if let Some(watermark) = &statement.watermark {
+        declaration.watermark = Some(bind_watermark(catalog, functions, &declaration, watermark)?);
+    }
+    if let Some(watermark) = &declaration.watermark {
+        let column = &mut declaration.columns[watermark.column];
+        column.field = Arc::new(with_time(&column.field, TIME_EVENT));
+    }
+    let named_columns = |names: &[Ident], what: &str| named_columns(&declaration.columns, names, what);
+    if !statement.partitioned_by.is_empty() {
+        declaration.partitioned_by = named_columns(&statement.partitioned_by, "PARTITIONED BY")?;
+    }
+    if !statement.primary_key.is_empty() {
+        declaration.primary_key = named_columns(&statement.primary_key, "PRIMARY KEY")?;
+    }
+    let table = assemble(catalog, name, declaration, connector, text)
+        .map_err(|error| error.at(error_span(statement)))?;
+    Ok(table)
+}
+
+/// Errors of a table's options point at its options.
+fn error_span(statement: &CreateTable) -> Option<crate::error::Span> {
+    let first = statement.options.first().and_then(|option| option.key_span)?;
+    let last = statement.options.last().and_then(|option| option.value_span)?;
+    Some(first.to(last))
+}
+
+fn find_connector(
+    catalog: &Catalog,
+    options: &TableOptions,
+    statement: &CreateTable,
+) -> Result<&'static dyn Connector, SqlError> {
+    let Some(name) = options.get("connector") else {
+        let known: Vec<&str> = catalog.connectors.all().iter().map(|connector| connector.name()).collect();
+        return Err(SqlError::new(format!("table {} has no 'connector' option", statement.name))
+            .with_hint(format!("add WITH ('connector' = ..), one of {}", known.join(", ")))
+            .at_node(&statement.name));
+    };
+    let option = statement.options.iter().find(|option| option.key == "connector");
+    let connector = catalog
+        .connectors
+        .connector(name)
+        .map_err(|error| SqlError::from(error).at(option.and_then(|option| option.value_span)))?;
+    catalog.connectors.check_options(connector, options).map_err(|error| {
+        let error = SqlError::from(error);
+        let wrong = statement.options.iter().find(|option| error.message.contains(&format!("{:?}", option.key)) || error.message.contains(&format!("'{}'", option.key)));
+        error.at(wrong.and_then(|option| option.key_span)).at(error_span(statement))
+    })?;
+    Ok(connector)
+}
+
+fn physical_columns(schema: &SchemaRef) -> Vec<Column> {
+    let column = |(index, field): (usize, &FieldRef)| Column {
+        field: field.clone(),
+        source: ColumnSource::Physical(index),
+    };
+    schema.fields().iter().enumerate().map(column).collect()
+}
+
+fn add_columns(
+    catalog: &Catalog,
+    functions: &Functions,
+    declaration: &mut Declaration,
+    columns: &[ColumnDef],
+) -> Result<(), SqlError> {
+    let mut computed = Vec::new();
+    for definition in columns {
+        let name = &definition.name.value;
+        if declaration.columns.iter().any(|column| column.field.name() == name)
+            || computed.iter().any(|(_, other, _): &(usize, &ColumnDef, _)| other.name.value == *name)
+        {
+            return Err(SqlError::new(format!("column {name:?} is declared twice")).at_node(&definition.name));
+        }
+        let field = |data_type: &sqlparser::ast::DataType, nullable: bool| -> Result<FieldRef, SqlError> {
+            let data_type = arrow_type(data_type).map_err(|error| error.at(Some(definition.span)))?;
+            Ok(Arc::new(Field::new(name, data_type, nullable)))
+        };
+        match &definition.kind {
+            ColumnKind::Physical { data_type, not_null } => {
+                let physical = declaration.columns.iter().filter(|column| matches!(column.source, ColumnSource::Physical(_))).count();
+                declaration.columns.push(Column {
+                    field: field(data_type, !not_null)?,
+                    source: ColumnSource::Physical(physical),
+                });
+            }
+            ColumnKind::Metadata { data_type, from, .. } => {
+                let key = from.clone().unwrap_or_else(|| name.clone());
+                declaration
+                    .columns
+                    .push(Column { field: field(data_type, true)?, source: ColumnSource::Metadata(key) });
+            }
+            ColumnKind::Computed { expr } => computed.push((declaration.columns.len() + computed.len(), definition, expr)),
+        }
+    }
+    let base = base_schema(&declaration.columns)?;
+    for (index, definition, expression) in computed {
+        let expression = bind_expression(catalog, functions, expression, &base)
+            .map_err(|error| error.at(Some(definition.span)))?;
+        let (_, field) =
+            expression.to_field(&base).map_err(crate::bind::sql_error)?;
+        let name = &definition.name.value;
+        let processing = is_proctime(&expression);
+        let mut field = Field::new(name, field.data_type().clone(), true);
+        if processing {
+            field = with_time(&field, TIME_PROCESSING);
+        }
+        let column = Column { field: Arc::new(field), source: ColumnSource::Computed(Box::new(expression)) };
+        declaration.columns.insert(index.min(declaration.columns.len()), column);
+    }
+    Ok(())
+}
+
+fn is_proctime(expression: &datafusion_expr::Expr) -> bool {
+    match expression {
+        datafusion_expr::Expr::ScalarFunction(call) => call.func.name() == "proctime",
+        datafusion_expr::Expr::Alias(alias) => is_proctime(&alias.expr),
+        _ => false,
+    }
+}
+
+/// What computed columns may use: columns that are not computed themselves.
+fn base_schema(columns: &[Column]) -> Result<DFSchema, SqlError> {
+    let fields: Vec<FieldRef> = columns
+        .iter()
+        .filter(|column| !matches!(column.source, ColumnSource::Computed(_)))
+        .map(|column| column.field.clone())
+        .collect();
+    DFSchema::try_from(Schema::new(fields)).map_err(crate::bind::sql_error)
+}
+
+fn bind_watermark(
+    catalog: &Catalog,
+    functions: &Functions,
+    declaration: &Declaration,
+    watermark: &WatermarkDef,
+) -> Result<TableWatermark, SqlError> {
+    let name = &watermark.column.value;
+    let Some(index) = declaration.columns.iter().position(|column| column.field.name() == name) else {
+        let known = declaration.columns.iter().map(|column| column.field.name().as_str());
+        let mut error = SqlError::new(format!("the watermark is for column {name:?}, which the table does not have"));
+        if let Some(close) = closest(name, known) {
+            error = error.with_hint(format!("did you mean {close:?}?"));
+        }
+        return Err(error.at_node(&watermark.column));
+    };
+    let found = declaration.columns[index].field.data_type();
+    if !matches!(found, DataType::Timestamp(_, _)) {
+        return Err(SqlError::new(format!(
+            "the watermark is for column {name:?}, which is a {} and not a TIMESTAMP",
+            crate::types::sql_type(found)
+        ))
+        .with_hint(format!("add a computed column, for example {name}_time AS TO_TIMESTAMP({name}), and take that"))
+        .at_node(&watermark.column));
+    }
+    let fields: Vec<FieldRef> = declaration.columns.iter().map(|column| column.field.clone()).collect();
+    let schema = DFSchema::try_from(Schema::new(fields)).map_err(crate::bind::sql_error)?;
+    let expression = bind_expression(catalog, functions, &watermark.expr, &schema)
+        .map_err(|error| error.at(Some(watermark.span)))?;
+    let (_, field) = expression.to_field(&schema).map_err(crate::bind::sql_error)?;
+    if !matches!(field.data_type(), DataType::Timestamp(_, _)) {
+        return Err(SqlError::new(format!(
+            "the watermark of column {name:?} is a {} and not a TIMESTAMP",
+            crate::types::sql_type(field.data_type())
+        ))
+        .at_node(&watermark.expr));
+    }
+    Ok(TableWatermark { column: index, expression, text: watermark.expr.to_string() })
+}
+
+fn named_columns(columns: &[Column], names: &[Ident], what: &str) -> Result<Vec<String>, SqlError> {
+    for name in names {
+        if !columns.iter().any(|column| *column.field.name() == name.value) {
+            let known = columns.iter().map(|column| column.field.name().as_str());
+            let mut error = SqlError::new(format!("{what} names column {:?}, which the table does not have", name.value));
+            if let Some(close) = closest(&name.value, known) {
+                error = error.with_hint(format!("did you mean {close:?}?"));
+            }
+            return Err(error.at_node(name));
+        }
+    }
+    Ok(names.iter().map(|name| name.value.clone()).collect())
+}
+
+fn assemble(
+    catalog: &Catalog,
+    name: String,
+    declaration: Declaration,
+    connector: &'static dyn Connector,
+    text: &str,
+) -> Result<Table, SqlError> {
+    let physical: Vec<FieldRef> = declaration
+        .columns
+        .iter()
+        .filter(|column| matches!(column.source, ColumnSource::Physical(_)))
+        .map(|column| column.field.clone())
+        .collect();
+    for column in &declaration.columns {
+        if let ColumnSource::Metadata(key) = &column.source
+            && !connector.metadata().contains(&key.as_str())
+        {
+            let known = connector.metadata().join(", ");
+            return Err(SqlError::new(format!("connector '{}' has no metadata {key:?}", connector.name()))
+                .with_hint(if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") }));
+        }
+    }
+    let policy = catalog.connectors.row_policy(&name, &declaration.options)?;
+    let definition = TableDefinition {
+        name,
+        schema: Arc::new(Schema::new(physical)),
+        options: declaration.options,
+        partitioned_by: declaration.partitioned_by,
+        primary_key: declaration.primary_key,
+        policy: Arc::new(policy),
+    };
+    Ok(Table { columns: declaration.columns, definition, connector, watermark: declaration.watermark, text: text.to_owned() })
+}
+
+/// What `LIKE` takes over: columns, and by Flink's defaults everything else as well.
+fn inherited(catalog: &Catalog, like: &LikeClause) -> Result<Declaration, SqlError> {
+    let name = simple_name(&like.table)?;
+    let base = match catalog.get(&name) {
+        Some(Relation::Table(table)) => table,
+        _ => return Err(SqlError::new(format!("there is no table {name:?} to be LIKE")).at_node(&like.table)),
+    };
+    let included = |feature| like_strategy(like, feature) != LikeStrategy::Excluding;
+    let mut declaration = Declaration::default();
+    for column in &base.columns {
+        let keep = match column.source {
+            ColumnSource::Physical(_) => true,
+            ColumnSource::Computed(_) => included(LikeFeature::Generated),
+            ColumnSource::Metadata(_) => included(LikeFeature::Metadata),
+        };
+        if keep {
+            declaration.columns.push(column.clone());
+        }
+    }
+    if included(LikeFeature::Watermarks)
+        && let Some(watermark) = &base.watermark
+    {
+        let name = base.columns[watermark.column].field.name();
+        if let Some(column) = declaration.columns.iter().position(|column| column.field.name() == name) {
+            declaration.watermark = Some(TableWatermark { column, ..watermark.clone() });
+        }
+    }
+    if included(LikeFeature::Options) {
+        declaration.options = base.definition.options.clone();
+    }
+    if included(LikeFeature::Partitions) {
+        declaration.partitioned_by = base.definition.partitioned_by.clone();
+    }
+    if included(LikeFeature::Constraints) {
+        declaration.primary_key = base.definition.primary_key.clone();
+    }
+    Ok(declaration)
+}
+
+fn like_strategy(like: &LikeClause, feature: LikeFeature) -> LikeStrategy {
+    like.strategy(feature)
+}
+
+/// A table made from a path alone: `FROM 'trades.parquet'`.
+///
+/// # Errors
+/// If the path names no format, or its schema cannot be read.
+pub(crate) fn infer_table(catalog: &Catalog, path: &str) -> Result<Table, SqlError> {
+    let options = catalog.connectors.options_for_path(path)?;
+    let connector = catalog.connectors.connector("filesystem")?;
+    let schema = connector.infer_schema(&options)?;
+    let declaration = Declaration { columns: physical_columns(&schema), options, ..Declaration::default() };
+    assemble(catalog, path.to_owned(), declaration, connector, path)
+}
+
+/// Checks a view's query and makes the view.
+///
+/// # Errors
+/// If the query is wrong, or its columns are not as many as the names.
+pub fn create_view(
+    catalog: &Catalog,
+    functions: &Functions,
+    statement: &CreateView,
+    text: &str,
+) -> Result<View, SqlError> {
+    let name = simple_name(&statement.name)?;
+    let plan = bind_query(catalog, functions, &statement.query)?;
+    let columns: Vec<String> = statement.columns.iter().map(|column| column.value.clone()).collect();
+    let found = plan.schema().fields().len();
+    if !columns.is_empty() && columns.len() != found {
+        return Err(SqlError::new(format!("view {name:?} names {} columns and its query has {found}", columns.len()))
+            .at_node(&statement.name));
+    }
+    Ok(View {
+        name,
+        columns,
+        query: statement.query.clone(),
+        emit_changes: statement.emit == Some(crate::parse::Emit::Changes),
+        text: text.to_owned(),
+    })
+}

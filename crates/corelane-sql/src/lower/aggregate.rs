@@ -1,0 +1,323 @@
+//! `GROUP BY`: on everything seen so far, or on windows.
+//!
+//! Keys and arguments are computed in front of the aggregate. With more than one worker it is
+//! split in a local half, whose partial results cross the exchange, and a global half.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef};
+use corelane_ops::aggregate::{GroupAggregateSpec, Phase};
+use corelane_ops::window_aggregate::{Emit, WindowAggregateSpec};
+use corelane_ops::{AggregateCall, AggregateFunction};
+use corelane_stream::{ChangelogMode, Exchange, OperatorSpec};
+use datafusion_common::{DFSchema, ScalarValue};
+use datafusion_expr::{Aggregate, Expr};
+
+use super::calc::{column_at, named, replace_columns};
+use super::window::{Part, TracedWindow, trace_window};
+use super::{Lowering, Relation, physical_schema};
+use crate::bind::aggregate_function;
+use crate::error::SqlError;
+
+/// The columns that an aggregate reads, each computed once.
+pub(super) struct Inputs<'a> {
+    names: &'a DFSchema,
+    pub columns: Vec<(Expr, FieldRef)>,
+}
+
+impl<'a> Inputs<'a> {
+    /// Starts from all columns of a plan, in their places.
+    pub fn of_columns(names: &'a DFSchema) -> Self {
+        let column = |(qualifier, field): (Option<&datafusion_common::TableReference>, &FieldRef)| {
+            (Expr::Column(datafusion_common::Column::from((qualifier, field))), named(field, field.name()))
+        };
+        Inputs { names, columns: names.iter().map(column).collect() }
+    }
+
+    pub fn column(&mut self, expression: &Expr) -> Result<usize, SqlError> {
+        let expression = expression.clone().unalias();
+        if let Some(found) = self.columns.iter().position(|(known, _)| *known == expression) {
+            return Ok(found);
+        }
+        let (_, field) = datafusion_expr::ExprSchemable::to_field(&expression, self.names).map_err(super::planning)?;
+        let field = match &expression {
+            Expr::Column(column) => named(&field, &column.name),
+            _ => named(&field, &format!("${}", self.columns.len())),
+        };
+        self.columns.push((expression, field));
+        Ok(self.columns.len() - 1)
+    }
+}
+
+/// One aggregate call of the query before its columns have places.
+struct BoundCall {
+    function: AggregateFunction,
+    arguments: Vec<Expr>,
+    distinct: bool,
+    filter: Option<Expr>,
+    output: FieldRef,
+}
+
+impl BoundCall {
+    fn new(expression: &Expr, output: &Field) -> Result<Self, SqlError> {
+        let Expr::AggregateFunction(call) = expression.clone().unalias() else {
+            return Err(SqlError::new(format!("{expression} is not an aggregate")));
+        };
+        let params = call.params;
+        let Some(mut function) = aggregate_function(call.func.name()) else {
+            return Err(SqlError::new(format!("the aggregate {} is not supported yet", call.func.name())));
+        };
+        if !params.order_by.is_empty() {
+            return Err(SqlError::new(format!("ORDER BY within {} is not supported yet", function.name())));
+        }
+        let mut arguments = params.args;
+        if let AggregateFunction::ListAgg { separator } = &mut function
+            && arguments.len() == 2
+        {
+            *separator = match arguments.pop() {
+                Some(Expr::Literal(value, _)) => text_literal(&value)
+                    .ok_or_else(|| SqlError::new("the separator of LISTAGG must be a string"))?
+                    .to_owned(),
+                _ => return Err(SqlError::new("the separator of LISTAGG must be a literal")),
+            };
+        }
+        if function == AggregateFunction::Count && !params.distinct {
+            arguments.retain(|argument| !matches!(argument, Expr::Literal(value, _) if !value.is_null()));
+        }
+        Ok(BoundCall {
+            function,
+            arguments,
+            distinct: params.distinct,
+            filter: params.filter.map(|filter| *filter),
+            output: named(output, output.name()),
+        })
+    }
+
+    /// True if the result depends on the order of arrival.
+    fn ordered(&self) -> bool {
+        matches!(
+            self.function,
+            AggregateFunction::FirstValue | AggregateFunction::LastValue | AggregateFunction::ListAgg { .. }
+        )
+    }
+
+    fn place(self, inputs: &mut Inputs<'_>) -> Result<AggregateCall, SqlError> {
+        let arguments =
+            self.arguments.iter().map(|argument| inputs.column(argument)).collect::<Result<_, _>>()?;
+        let filter = self.filter.as_ref().map(|filter| inputs.column(filter)).transpose()?;
+        Ok(AggregateCall {
+            function: self.function,
+            arguments,
+            distinct: self.distinct,
+            filter,
+            order: Vec::new(),
+            output: self.output,
+        })
+    }
+}
+
+fn text_literal(value: &ScalarValue) -> Option<&str> {
+    match value {
+        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
+impl Lowering {
+    pub(super) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Relation, SqlError> {
+        let keys = aggregate.group_expr.len();
+        let calls = aggregate
+            .aggr_expr
+            .iter()
+            .enumerate()
+            .map(|(index, expression)| BoundCall::new(expression, aggregate.schema.field(keys + index)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let Some(traced) = trace_window(&aggregate.input)? {
+            let parts = traced.parts(&aggregate.group_expr, aggregate.input.schema())?;
+            if parts.contains(&Part::Start) && parts.contains(&Part::End) {
+                return self.window_aggregate(aggregate, &traced, &parts, calls);
+            }
+        }
+        self.group_aggregate(aggregate, calls)
+    }
+
+    fn group_aggregate(&mut self, aggregate: &Aggregate, calls: Vec<BoundCall>) -> Result<Relation, SqlError> {
+        let names = aggregate.input.schema();
+        let ordered = calls.iter().any(BoundCall::ordered);
+        let mut inputs = Inputs { names, columns: Vec::new() };
+        let keys = aggregate
+            .group_expr
+            .iter()
+            .map(|expression| inputs.column(expression))
+            .collect::<Result<Vec<usize>, _>>()?;
+        let mut calls = calls.into_iter().map(|call| call.place(&mut inputs)).collect::<Result<Vec<_>, _>>()?;
+        let columns = inputs.columns;
+        let input = self.calc_columns(&aggregate.input, None, columns, ordered)?;
+        order_by_arrival(&mut calls, &input);
+
+        let retracting = input.updating();
+        let mode = if calls.is_empty() && !retracting { ChangelogMode::Append } else { ChangelogMode::Retract };
+        let output = physical_schema(&aggregate.schema);
+        let spec = GroupAggregateSpec {
+            input: input.schema.clone(),
+            keys: keys.clone(),
+            calls: calls.clone(),
+            phase: Phase::Single,
+            retracting,
+            emit_empty: keys.is_empty(),
+            policy: input.policy.clone(),
+        };
+        let split = self.splits(&calls, retracting);
+        let policy = input.policy.clone();
+        let node = if split {
+            let local = GroupAggregateSpec { phase: Phase::Local, emit_empty: false, ..spec.clone() };
+            let local = Relation {
+                schema: local.schema(),
+                node: self.operator(Arc::new(local), &[(&input, Exchange::Forward)], ChangelogMode::Append),
+                position: None,
+                ..input
+            };
+            let global = GroupAggregateSpec { phase: Phase::Global, ..spec };
+            let exchange = by_key((0..keys.len()).collect());
+            self.operator(Arc::new(global), &[(&local, exchange)], mode.clone())
+        } else {
+            let exchange = if self.options.workers == 1 { Exchange::Forward } else { by_key(keys) };
+            self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone())
+        };
+        let schema = self.dataflow.node(node).schema.clone();
+        self.retyped(Relation { node, schema, position: None, mode, policy }, &output)
+    }
+
+    /// True if a local half in front of the exchange pays and gives the same answer.
+    fn splits(&self, calls: &[AggregateCall], retracting: bool) -> bool {
+        self.options.workers > 1 && !retracting && calls.iter().all(AggregateCall::splittable)
+    }
+
+    fn window_aggregate(
+        &mut self,
+        aggregate: &Aggregate,
+        traced: &TracedWindow<'_>,
+        parts: &[Part],
+        calls: Vec<BoundCall>,
+    ) -> Result<Relation, SqlError> {
+        let names = traced.node.input.schema();
+        let ordered = calls.iter().any(BoundCall::ordered);
+        let resolve = |expression: &Expr| traced.resolve(expression, aggregate.input.schema());
+        let mut inputs = Inputs { names, columns: Vec::new() };
+        let time = inputs.column(&traced.node.time)?;
+        let mut keys = Vec::new();
+        for (part, expression) in parts.iter().zip(&aggregate.group_expr) {
+            if *part == Part::Key {
+                keys.push(inputs.column(&resolve(expression)?)?);
+            }
+        }
+        let mut placed = Vec::with_capacity(calls.len());
+        for mut call in calls {
+            call.arguments = call.arguments.iter().map(&resolve).collect::<Result<_, _>>()?;
+            call.filter = call.filter.as_ref().map(&resolve).transpose()?;
+            placed.push(call.place(&mut inputs)?);
+        }
+        let columns = inputs.columns;
+        let (below, above) = traced.predicates()?;
+        let input = self.calc_columns(&traced.node.input, below.as_ref(), columns, ordered)?;
+        traced.check_input(&input)?;
+        order_by_arrival(&mut placed, &input);
+
+        let event_time = traced.event_time();
+        let emit = if self.emit_changes { Emit::Changes } else { Emit::Final };
+        let mode = if self.emit_changes { ChangelogMode::Retract } else { ChangelogMode::Append };
+        let spec = WindowAggregateSpec {
+            input: input.schema.clone(),
+            time: event_time.then_some(time),
+            window: traced.node.window,
+            keys: keys.clone(),
+            calls: placed.clone(),
+            phase: Phase::Single,
+            emit,
+            policy: input.policy.clone(),
+        };
+        let policy = input.policy.clone();
+        let node = if event_time && self.splits(&placed, false) {
+            let local = WindowAggregateSpec { phase: Phase::Local, ..spec.clone() };
+            let local = Relation {
+                schema: local.schema(),
+                node: self.operator(Arc::new(local), &[(&input, Exchange::Forward)], ChangelogMode::Append),
+                position: None,
+                ..input
+            };
+            let global = WindowAggregateSpec { phase: Phase::Global, ..spec };
+            self.operator(Arc::new(global), &[(&local, by_key((0..keys.len()).collect()))], mode.clone())
+        } else {
+            let exchange = if self.options.workers == 1 { Exchange::Forward } else { by_key(keys.clone()) };
+            self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone())
+        };
+        let schema = self.dataflow.node(node).schema.clone();
+        let relation = Relation { node, schema, position: None, mode, policy };
+        self.window_output(relation, aggregate, parts, keys.len(), above)
+    }
+
+    /// Puts keys, window columns and results in the order that the query gave them.
+    fn window_output(
+        &mut self,
+        relation: Relation,
+        aggregate: &Aggregate,
+        parts: &[Part],
+        keys: usize,
+        predicate: Option<Expr>,
+    ) -> Result<Relation, SqlError> {
+        let output = physical_schema(&aggregate.schema);
+        let results = aggregate.aggr_expr.len();
+        let window = |part: usize| keys + results + part;
+        let mut key = 0;
+        let mut places = Vec::new();
+        for part in parts {
+            places.push(match part {
+                Part::Key => {
+                    key += 1;
+                    key - 1
+                }
+                Part::Start => window(0),
+                Part::End => window(1),
+                Part::Time => window(2),
+            });
+        }
+        places.extend((0..results).map(|result| keys + result));
+        let predicate = match predicate {
+            Some(predicate) => {
+                let names = DFSchema::try_from(relation.schema.as_ref().clone()).map_err(super::planning)?;
+                let unqualified = replace_columns(&predicate, |column| {
+                    Some(Expr::Column(datafusion_common::Column::new_unqualified(&column.name)))
+                })?;
+                Some(super::calc::physical(&unqualified, &names)?)
+            }
+            None => None,
+        };
+        let mut columns = Vec::with_capacity(places.len());
+        for (place, field) in places.into_iter().zip(output.fields()) {
+            let given = relation.schema.field(place).data_type();
+            let column = column_at(&relation.schema, place);
+            let column = if given == field.data_type() {
+                column
+            } else {
+                datafusion_physical_expr::expressions::cast(column, &relation.schema, field.data_type().clone())
+                    .map_err(super::planning)?
+            };
+            columns.push((column, field.clone()));
+        }
+        self.calc_physical(relation, predicate, columns)
+    }
+}
+
+/// Rows without a key all go to one worker.
+fn by_key(keys: Vec<usize>) -> Exchange {
+    if keys.is_empty() { Exchange::Gather } else { Exchange::Hash(keys) }
+}
+
+fn order_by_arrival(calls: &mut [AggregateCall], input: &Relation) {
+    let order: Vec<usize> = input.position.into_iter().collect();
+    for call in calls {
+        call.order.clone_from(&order);
+    }
+}

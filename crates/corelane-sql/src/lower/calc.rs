@@ -1,0 +1,203 @@
+//! Filters and projections.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use corelane_ops::{CalcSpec, checked};
+use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
+use corelane_stream::{Exchange, RowPolicy};
+use datafusion_common::{Column, DFSchema, DFSchemaRef};
+use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
+
+use super::{Lowering, Relation, physical_field, physical_schema, planning};
+use crate::error::SqlError;
+
+/// The hidden column's name: no SQL name has a space at its start.
+const POSITION_COLUMN: &str = " position";
+
+impl Lowering {
+    /// A filter and a projection over a sub-plan, in one operator.
+    pub(super) fn calc_over(
+        &mut self,
+        input: &LogicalPlan,
+        predicate: Option<&Expr>,
+        expressions: &[Expr],
+        output: &DFSchemaRef,
+        position: bool,
+    ) -> Result<Relation, SqlError> {
+        let fields = physical_schema(output);
+        let columns = expressions.iter().cloned().zip(fields.fields().iter().cloned()).collect();
+        self.calc_columns(input, predicate, columns, position)
+    }
+
+    /// The same with the output's fields given; what it can do in the scan below, it does there.
+    pub(super) fn calc_columns(
+        &mut self,
+        input: &LogicalPlan,
+        predicate: Option<&Expr>,
+        columns: Vec<(Expr, FieldRef)>,
+        position: bool,
+    ) -> Result<Relation, SqlError> {
+        let names = input.schema();
+        match through_aliases(input) {
+            LogicalPlan::TableScan(table) => {
+                let renamed = |expression: &Expr| requalified(expression, names, &table.projected_schema);
+                let calc = super::scan::ScanCalc {
+                    predicate: predicate.map(renamed).transpose()?,
+                    columns: columns
+                        .into_iter()
+                        .map(|(expression, field)| Ok((renamed(&expression)?, field)))
+                        .collect::<Result<_, SqlError>>()?,
+                };
+                self.scan(table, Some(calc), position)
+            }
+            LogicalPlan::Filter(filter) if predicate.is_none() => {
+                let names = filter.input.schema();
+                let columns = columns
+                    .into_iter()
+                    .map(|(expression, field)| Ok((requalified(&expression, input.schema(), names)?, field)))
+                    .collect::<Result<_, SqlError>>()?;
+                self.calc_columns(&filter.input, Some(&filter.predicate), columns, position)
+            }
+            _ => {
+                let relation = self.lower(input, position)?;
+                self.calc(relation, names, predicate, columns)
+            }
+        }
+    }
+
+    /// A filter and a projection over a relation; the hidden position is carried along.
+    pub(super) fn calc(
+        &mut self,
+        input: Relation,
+        names: &DFSchema,
+        predicate: Option<&Expr>,
+        columns: Vec<(Expr, FieldRef)>,
+    ) -> Result<Relation, SqlError> {
+        let predicate = predicate.map(|predicate| physical(predicate, names)).transpose()?;
+        let mut physical_columns = Vec::with_capacity(columns.len() + 1);
+        for (expression, field) in &columns {
+            physical_columns.push((physical(expression, names)?, field.clone()));
+        }
+        self.calc_physical(input, predicate, physical_columns)
+    }
+
+    pub(super) fn calc_physical(
+        &mut self,
+        input: Relation,
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        mut columns: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+    ) -> Result<Relation, SqlError> {
+        let position = input.position.map(|position| {
+            columns.push((column_at(&input.schema, position), position_field()));
+            columns.len() - 1
+        });
+        if predicate.is_none() && is_identity(&columns, &input.schema) {
+            return Ok(Relation { position, ..input });
+        }
+        let spec = CalcSpec {
+            input: input.schema.clone(),
+            predicate,
+            columns,
+            policy: input.policy.clone(),
+            source: input.policy.table.clone(),
+        };
+        let spec = Arc::new(spec);
+        let schema = corelane_stream::OperatorSpec::schema(spec.as_ref());
+        let node = self.operator(spec, &[(&input, Exchange::Forward)], input.mode.clone());
+        Ok(Relation { node, schema, position, mode: input.mode, policy: input.policy })
+    }
+
+    /// The same relation with these types and names.
+    pub(super) fn retyped(&mut self, input: Relation, schema: &SchemaRef) -> Result<Relation, SqlError> {
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for (index, field) in schema.fields().iter().enumerate() {
+            let column = column_at(&input.schema, index);
+            let given = input.schema.field(index).data_type();
+            let column = if given == field.data_type() {
+                column
+            } else {
+                datafusion_physical_expr::expressions::cast(column, &input.schema, field.data_type().clone())
+                    .map_err(planning)?
+            };
+            columns.push((column, field.clone()));
+        }
+        self.calc_physical(Relation { position: None, ..input }, None, columns)
+    }
+}
+
+/// A typed, checked physical expression over a relation's columns.
+pub(super) fn physical(expression: &Expr, names: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
+    let physical =
+        create_physical_expr(expression, names, &ExecutionProps::new(), &PhysicalPlanningContext::default())
+            .map_err(planning)?;
+    checked(physical).map_err(SqlError::from)
+}
+
+pub(super) fn column_at(schema: &SchemaRef, index: usize) -> Arc<dyn PhysicalExpr> {
+    Arc::new(datafusion_physical_expr::expressions::Column::new(schema.field(index).name(), index))
+}
+
+pub(super) fn position_field() -> FieldRef {
+    let field = Field::new(POSITION_COLUMN, DataType::UInt64, false);
+    Arc::new(field.with_metadata([(METADATA_KEY.to_owned(), METADATA_POSITION.to_owned())].into()))
+}
+
+fn is_identity(columns: &[(Arc<dyn PhysicalExpr>, FieldRef)], schema: &SchemaRef) -> bool {
+    columns.len() == schema.fields().len()
+        && columns.iter().enumerate().all(|(index, (expression, field))| {
+            let expression: &dyn std::any::Any = expression.as_ref();
+            field.name() == schema.field(index).name()
+                && field.data_type() == schema.field(index).data_type()
+                && expression
+                    .downcast_ref::<datafusion_physical_expr::expressions::Column>()
+                    .is_some_and(|column| column.index() == index)
+        })
+}
+
+pub(super) fn through_aliases(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => through_aliases(&alias.input),
+        other => other,
+    }
+}
+
+/// The same expression over a schema whose columns have other qualifiers but the same places.
+pub(super) fn requalified(expression: &Expr, from: &DFSchema, to: &DFSchema) -> Result<Expr, SqlError> {
+    replace_columns(expression, |column| {
+        let index = from.maybe_index_of_column(column)?;
+        Some(Expr::Column(Column::from(to.qualified_field(index))))
+    })
+}
+
+/// Puts an expression in the place of each column that has one.
+pub(super) fn replace_columns(
+    expression: &Expr,
+    mut replacement: impl FnMut(&Column) -> Option<Expr>,
+) -> Result<Expr, SqlError> {
+    use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+    expression
+        .clone()
+        .transform_down(|part| {
+            let Expr::Column(column) = &part else { return Ok(Transformed::no(part)) };
+            Ok(match replacement(column) {
+                Some(found) => Transformed::new(found, true, TreeNodeRecursion::Jump),
+                None => Transformed::no(part),
+            })
+        })
+        .map(|transformed| transformed.data)
+        .map_err(planning)
+}
+
+/// The policy of rows that no table stands behind.
+pub(super) fn no_table_policy() -> Arc<RowPolicy> {
+    Arc::new(RowPolicy { table: "query".to_owned(), ..RowPolicy::default() })
+}
+
+/// A column of a relation's output under a name of its own.
+pub(super) fn named(field: &Field, name: &str) -> FieldRef {
+    physical_field(field, name)
+}

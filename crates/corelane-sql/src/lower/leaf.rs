@@ -1,0 +1,83 @@
+//! Rows written in the query itself.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use corelane_ops::ValuesSource;
+use corelane_stream::dataflow::SourceNode;
+use corelane_stream::{ChangelogMode, Node, NodeKind};
+use datafusion_common::{DFSchema, ScalarValue};
+use datafusion_expr::{EmptyRelation, Values};
+
+use super::calc::{no_table_policy, physical, position_field};
+use super::{Lowering, Relation, physical_schema, planning};
+use crate::error::SqlError;
+
+impl Lowering {
+    /// `VALUES (1, 'a'), (2, 'b')`.
+    pub(super) fn values(&mut self, values: &Values, position: bool) -> Result<Relation, SqlError> {
+        let schema = physical_schema(&values.schema);
+        let one_row = one_row();
+        let nothing = DFSchema::empty();
+        let mut columns: Vec<Vec<ScalarValue>> = vec![Vec::new(); schema.fields().len()];
+        for row in &values.values {
+            for (column, expression) in columns.iter_mut().zip(row) {
+                let value = physical(expression, &nothing)?
+                    .evaluate(&one_row)
+                    .and_then(|value| value.into_array(1))
+                    .and_then(|array| ScalarValue::try_from_array(&array, 0))
+                    .map_err(planning)?;
+                column.push(value);
+            }
+        }
+        let arrays = columns
+            .into_iter()
+            .zip(schema.fields())
+            .map(|(column, field)| {
+                let array = ScalarValue::iter_to_array(column)?;
+                Ok(arrow::compute::cast(&array, field.data_type())?)
+            })
+            .collect::<Result<Vec<ArrayRef>, datafusion_common::DataFusionError>>()
+            .map_err(planning)?;
+        let rows = RecordBatch::try_new(schema, arrays).map_err(|error| SqlError::new(error.to_string()))?;
+        Ok(self.literal_rows(rows, position))
+    }
+
+    /// `SELECT 1`: one row without columns; or no row at all.
+    pub(super) fn empty(&mut self, empty: &EmptyRelation, position: bool) -> Result<Relation, SqlError> {
+        let rows = if empty.produce_one_row {
+            one_row()
+        } else {
+            RecordBatch::new_empty(physical_schema(&empty.schema))
+        };
+        Ok(self.literal_rows(rows, position))
+    }
+
+    fn literal_rows(&mut self, rows: RecordBatch, position: bool) -> Relation {
+        let source = ValuesSource::new(rows);
+        let mut schema: SchemaRef = corelane_stream::SourceSpec::schema(&source);
+        let mut spec: Arc<dyn corelane_stream::SourceSpec> = Arc::new(source);
+        let mut place = None;
+        if position {
+            let mut fields = schema.fields().to_vec();
+            fields.push(position_field());
+            place = Some(fields.len() - 1);
+            schema = Arc::new(arrow::datatypes::Schema::new(fields));
+            spec = spec.with_schema(schema.clone()).expect("literal rows have positions");
+        }
+        let node = self.dataflow.add(Node {
+            kind: NodeKind::Source(SourceNode { table: "VALUES".to_owned(), spec, watermark: None }),
+            inputs: Vec::new(),
+            schema: schema.clone(),
+            changelog: ChangelogMode::Append,
+        });
+        Relation { node, schema, position: place, mode: ChangelogMode::Append, policy: no_table_policy() }
+    }
+}
+
+fn one_row() -> RecordBatch {
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::empty()), Vec::new(), &options)
+        .expect("a batch may have rows and no columns")
+}

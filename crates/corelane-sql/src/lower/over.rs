@@ -1,0 +1,211 @@
+//! `OVER`: each row with an aggregate of the rows before it.
+
+use std::sync::Arc;
+
+use corelane_ops::over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
+use corelane_ops::AggregateCall;
+use corelane_stream::{ChangelogMode, Exchange, OperatorSpec};
+use datafusion_common::ScalarValue;
+use datafusion_expr::expr::WindowFunction;
+use datafusion_expr::{Expr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
+
+use super::aggregate::Inputs;
+use super::calc::{column_at, named};
+use super::window::check_append;
+use super::{Lowering, Relation, physical_schema};
+use crate::bind::aggregate_function;
+use crate::catalog::{is_event_time, is_processing_time};
+use crate::error::SqlError;
+
+impl Lowering {
+    pub(super) fn over(&mut self, window: &Window, position: bool) -> Result<Relation, SqlError> {
+        let names = window.input.schema();
+        let width = names.fields().len();
+        let mut inputs = Inputs::of_columns(names);
+        let functions = window.window_expr.iter().map(window_function).collect::<Result<Vec<_>, _>>()?;
+        let Some(first) = functions.first() else { return self.lower(&window.input, position) };
+        let same = |other: &&WindowFunction| {
+            other.params.partition_by == first.params.partition_by && other.params.order_by == first.params.order_by
+        };
+        assert!(functions.iter().all(|other| same(other)), "the planner groups windows by partition and order");
+
+        let time = time_column(first, &mut inputs)?;
+        let partition =
+            first.params.partition_by.iter().map(|key| inputs.column(key)).collect::<Result<Vec<_>, _>>()?;
+        let mut calls = Vec::with_capacity(functions.len());
+        for (index, function) in functions.iter().enumerate() {
+            let output = named(window.schema.field(width + index), window.schema.field(width + index).name());
+            calls.push(OverCall {
+                function: over_function(function, &mut inputs)?,
+                frame: over_frame(function)?,
+                output,
+            });
+        }
+        let event_time = is_event_time(&inputs.columns[time].1);
+        let columns = inputs.columns;
+        let input = self.calc_columns(&window.input, None, columns, true)?;
+        check_append(&input, "OVER")?;
+        let spec = OverAggregateSpec {
+            input: input.schema.clone(),
+            partition: partition.clone(),
+            time: event_time.then_some(time),
+            order: input.position.into_iter().collect(),
+            calls,
+            policy: input.policy.clone(),
+        };
+        let schema = spec.schema();
+        let exchange = match partition.is_empty() {
+            true => Exchange::Gather,
+            false => Exchange::Hash(partition),
+        };
+        let mode = ChangelogMode::Append;
+        let read = input.schema.fields().len();
+        let node = self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone());
+        let relation = Relation { node, schema, mode, ..input };
+        let output = physical_schema(&window.schema);
+        let places = (0..width).chain(read..read + functions.len());
+        let columns = places
+            .zip(output.fields())
+            .map(|(place, field)| (column_at(&relation.schema, place), field.clone()))
+            .collect();
+        self.calc_physical(relation, None, columns)
+    }
+}
+
+fn window_function(expression: &Expr) -> Result<&WindowFunction, SqlError> {
+    match expression {
+        Expr::WindowFunction(function) => Ok(function),
+        Expr::Alias(alias) => window_function(&alias.expr),
+        other => Err(SqlError::new(format!("{other} is not a function OVER a window"))),
+    }
+}
+
+/// OVER goes by a time attribute, earliest first: anything else would wait for the end of time.
+fn time_column(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<usize, SqlError> {
+    let name = function.fun.name().to_uppercase();
+    let wrong = || {
+        SqlError::new(format!("{name} OVER must be ORDER BY one time attribute, ascending"))
+            .with_hint("order by the column of WATERMARK FOR, or by a column AS PROCTIME()")
+    };
+    let [order] = function.params.order_by.as_slice() else { return Err(wrong()) };
+    if !order.asc {
+        return Err(wrong());
+    }
+    let column = inputs.column(&order.expr)?;
+    let field = &inputs.columns[column].1;
+    if !is_event_time(field) && !is_processing_time(field) {
+        return Err(wrong());
+    }
+    Ok(column)
+}
+
+fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<OverFunction, SqlError> {
+    let name = function.fun.name();
+    let params = &function.params;
+    match name {
+        "row_number" => return Ok(OverFunction::RowNumber),
+        "lag" => {
+            let value = params.args.first().ok_or_else(|| SqlError::new("LAG takes an argument"))?;
+            let offset = match params.args.get(1) {
+                None => 1,
+                Some(Expr::Literal(offset, _)) => integer(offset)
+                    .and_then(|offset| u64::try_from(offset).ok())
+                    .ok_or_else(|| SqlError::new("the offset of LAG must be a number of rows"))?,
+                Some(_) => return Err(SqlError::new("the offset of LAG must be a literal")),
+            };
+            let default = params.args.get(2).map(|default| inputs.column(default)).transpose()?;
+            return Ok(OverFunction::Lag { argument: inputs.column(value)?, offset, default });
+        }
+        "lead" => {
+            return Err(SqlError::new("LEAD looks at rows that have not come yet, so over a stream it never has an answer")
+                .with_hint("use LAG with the roles of the rows exchanged"));
+        }
+        _ => {}
+    }
+    let Some(aggregate) = aggregate_function(name) else {
+        return Err(SqlError::new(format!("{} OVER is not supported yet", name.to_uppercase())));
+    };
+    if params.distinct {
+        return Err(SqlError::new(format!("DISTINCT within {} OVER is not supported yet", name.to_uppercase())));
+    }
+    let mut arguments = Vec::new();
+    for argument in &params.args {
+        if aggregate == corelane_ops::AggregateFunction::Count && matches!(argument, Expr::Literal(_, _)) {
+            continue;
+        }
+        arguments.push(inputs.column(argument)?);
+    }
+    let types: Vec<_> = arguments.iter().map(|column| inputs.columns[*column].1.data_type().clone()).collect();
+    let output = arrow::datatypes::Field::new(name, aggregate.return_type(&types)?, true);
+    let filter = params.filter.as_ref().map(|filter| inputs.column(filter)).transpose()?;
+    Ok(OverFunction::Aggregate(AggregateCall {
+        function: aggregate,
+        arguments,
+        distinct: false,
+        filter,
+        order: Vec::new(),
+        output: Arc::new(output),
+    }))
+}
+
+fn over_frame(function: &WindowFunction) -> Result<OverFrame, SqlError> {
+    let WindowFrame { units, start_bound, end_bound, .. } = &function.params.window_frame;
+    if !matches!(end_bound, WindowFrameBound::CurrentRow) {
+        return Err(SqlError::new("the frame of OVER must end at CURRENT ROW: later rows have not come yet"));
+    }
+    let start = match start_bound {
+        WindowFrameBound::Preceding(value) if value.is_null() => None,
+        WindowFrameBound::Preceding(value) => Some(value),
+        WindowFrameBound::CurrentRow => Some(&ScalarValue::UInt64(Some(0))),
+        WindowFrameBound::Following(_) => {
+            return Err(SqlError::new("the frame of OVER must begin at or before CURRENT ROW"));
+        }
+    };
+    match units {
+        WindowFrameUnits::Rows => {
+            let preceding = match start {
+                None => None,
+                Some(value) => Some(
+                    integer(value)
+                        .and_then(|rows| u64::try_from(rows).ok())
+                        .ok_or_else(|| SqlError::new("ROWS BETWEEN takes a number of rows"))?,
+                ),
+            };
+            Ok(OverFrame::Rows { preceding })
+        }
+        WindowFrameUnits::Range => {
+            let preceding_ms = match start {
+                None => None,
+                Some(value) => {
+                    Some(span_ms(value).ok_or_else(|| SqlError::new("RANGE BETWEEN takes an INTERVAL of fixed length"))?)
+                }
+            };
+            Ok(OverFrame::Range { preceding_ms })
+        }
+        WindowFrameUnits::Groups => Err(SqlError::new("GROUPS frames are not supported yet")),
+    }
+}
+
+fn integer(value: &ScalarValue) -> Option<i64> {
+    match value.cast_to(&arrow::datatypes::DataType::Int64) {
+        Ok(ScalarValue::Int64(Some(number))) => Some(number),
+        _ => None,
+    }
+}
+
+/// The length of an interval without months, in milliseconds.
+fn span_ms(value: &ScalarValue) -> Option<i64> {
+    match value {
+        ScalarValue::IntervalMonthDayNano(Some(interval)) if interval.months == 0 => {
+            Some(i64::from(interval.days) * 86_400_000 + interval.nanoseconds / 1_000_000)
+        }
+        ScalarValue::IntervalDayTime(Some(interval)) => {
+            Some(i64::from(interval.days) * 86_400_000 + i64::from(interval.milliseconds))
+        }
+        ScalarValue::DurationMillisecond(Some(length)) => Some(*length),
+        ScalarValue::DurationMicrosecond(Some(length)) => Some(length / 1_000),
+        ScalarValue::DurationNanosecond(Some(length)) => Some(length / 1_000_000),
+        ScalarValue::UInt64(Some(0)) => Some(0),
+        _ => None,
+    }
+}

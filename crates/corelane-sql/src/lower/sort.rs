@@ -1,0 +1,95 @@
+//! `ORDER BY` and `LIMIT`, on input that ends.
+
+use std::sync::Arc;
+
+use corelane_ops::{SortKey, SortLimitSpec};
+use corelane_stream::{ChangelogMode, Exchange};
+use datafusion_common::DFSchemaRef;
+use datafusion_expr::{Expr, FetchType, Limit, LogicalPlan, SkipType, Sort};
+use datafusion_physical_expr::PhysicalExpr;
+
+use super::calc::{column_at, named, physical};
+use super::{Lowering, Relation};
+use crate::error::SqlError;
+
+impl Lowering {
+    pub(super) fn sort(&mut self, sort: &Sort, limit: Option<u64>, offset: u64) -> Result<Relation, SqlError> {
+        let input = self.lower(&sort.input, true)?;
+        let fetch = sort.fetch.map(|fetch| fetch as u64 + offset);
+        let limit = match (limit, fetch) {
+            (Some(limit), Some(fetch)) => Some(limit.min(fetch - offset)),
+            (limit, fetch) => limit.or(fetch.map(|fetch| fetch - offset)),
+        };
+        self.sorted(input, sort.input.schema(), &sort.expr, limit, offset)
+    }
+
+    pub(super) fn limit(&mut self, limit: &Limit) -> Result<Relation, SqlError> {
+        let fetch = match limit.get_fetch_type().map_err(super::planning)? {
+            FetchType::Literal(fetch) => fetch.map(|fetch| fetch as u64),
+            FetchType::UnsupportedExpr => return Err(SqlError::new("LIMIT takes a literal number of rows")),
+        };
+        let offset = match limit.get_skip_type().map_err(super::planning)? {
+            SkipType::Literal(skip) => skip as u64,
+            SkipType::UnsupportedExpr => return Err(SqlError::new("OFFSET takes a literal number of rows")),
+        };
+        match limit.input.as_ref() {
+            LogicalPlan::Sort(sort) => self.sort(sort, fetch, offset),
+            input => {
+                let relation = self.lower(input, true)?;
+                self.sorted(relation, input.schema(), &[], fetch, offset)
+            }
+        }
+    }
+
+    fn sorted(
+        &mut self,
+        input: Relation,
+        names: &DFSchemaRef,
+        order: &[datafusion_expr::SortExpr],
+        limit: Option<u64>,
+        offset: u64,
+    ) -> Result<Relation, SqlError> {
+        let what = if order.is_empty() { "LIMIT" } else { "ORDER BY" };
+        if !self.dataflow.bounded() {
+            return Err(SqlError::new(format!("{what} needs input that ends, and a source of this query does not"))
+                .with_hint("remove it, or read a bounded input"));
+        }
+        let width = names.fields().len();
+        let mut columns: Vec<(Arc<dyn PhysicalExpr>, _)> =
+            (0..width).map(|index| (column_at(&input.schema, index), input.schema.fields()[index].clone())).collect();
+        let mut keys = Vec::new();
+        for sort in order {
+            let column = match &sort.expr {
+                Expr::Column(column) if names.maybe_index_of_column(column).is_some() => {
+                    names.maybe_index_of_column(column).expect("checked above")
+                }
+                expression => {
+                    let expression = physical(expression, names)?;
+                    let field = expression.return_field(&input.schema).map_err(super::planning)?;
+                    let name = format!(" order{}", columns.len());
+                    columns.push((expression, named(&field, &name)));
+                    columns.len() - 1
+                }
+            };
+            keys.push(SortKey { column, descending: !sort.asc, nulls_first: sort.nulls_first });
+        }
+        let widened = columns.len() > width;
+        let input = self.calc_physical(input, None, columns)?;
+        let spec = SortLimitSpec {
+            input: input.schema.clone(),
+            keys,
+            limit,
+            offset,
+            tie: input.position.into_iter().collect(),
+        };
+        let mode = ChangelogMode::Append;
+        let node = self.operator(Arc::new(spec), &[(&input, Exchange::Gather)], mode.clone());
+        let sorted = Relation { node, position: input.position, mode, ..input };
+        if !widened {
+            return Ok(sorted);
+        }
+        let columns =
+            (0..width).map(|index| (column_at(&sorted.schema, index), sorted.schema.fields()[index].clone())).collect();
+        self.calc_physical(sorted, None, columns)
+    }
+}

@@ -1,0 +1,224 @@
+//! From a statement to a dataflow: the crate's front door.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use corelane_stream::{ChangelogMode, Dataflow, SinkSpec};
+use datafusion_common::Column;
+use datafusion_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use sqlparser::ast::Query;
+
+use crate::bind::{Functions, bind_query, sql_error};
+use crate::catalog::{Catalog, Relation, Table, closest};
+use crate::create::simple_name;
+use crate::error::SqlError;
+use crate::lower::{LowerOptions, Lowering, physical_schema};
+use crate::parse::{Emit, Insert};
+use crate::types::sql_type;
+
+/// What the planner may assume of the run and of the session's options.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanOptions {
+    pub workers: usize,
+    /// `table.exec.source.idle-timeout`.
+    pub idle_timeout_ms: Option<u64>,
+}
+
+/// Plans statements against a catalog.
+#[derive(Clone, Copy, Debug)]
+pub struct Planner<'a> {
+    pub catalog: &'a Catalog,
+    pub functions: &'a Functions,
+    pub options: PlanOptions,
+}
+
+/// A bound query: its schema is known before it has a destination.
+pub struct BoundQuery {
+    plan: LogicalPlan,
+    emit_changes: bool,
+}
+
+impl BoundQuery {
+    /// The columns of the result.
+    pub fn schema(&self) -> SchemaRef {
+        physical_schema(self.plan.schema())
+    }
+}
+
+impl Planner<'_> {
+    /// Checks a query's names and types.
+    ///
+    /// # Errors
+    /// If something in it is unknown, ill-typed or not supported; the error points at it.
+    pub fn bind(&self, query: &Query, emit: Option<Emit>) -> Result<BoundQuery, SqlError> {
+        let plan = bind_query(self.catalog, self.functions, query)?;
+        Ok(BoundQuery { plan, emit_changes: emit == Some(Emit::Changes) || self.view_emits_changes(query) })
+    }
+
+    /// A view declared with EMIT CHANGES gives changes to whoever reads it.
+    fn view_emits_changes(&self, query: &Query) -> bool {
+        let mut found = false;
+        let _ = sqlparser::ast::visit_relations(query, |name| {
+            let relation = simple_name(name).ok().and_then(|name| self.catalog.get(&name));
+            found |= matches!(relation, Some(Relation::View(view)) if view.emit_changes);
+            std::ops::ControlFlow::<()>::Continue(())
+        });
+        found
+    }
+
+    /// The dataflow of one query into one sink, and the mode of its changelog.
+    ///
+    /// # Errors
+    /// If the query cannot run as a stream.
+    pub fn query(
+        &self,
+        query: &BoundQuery,
+        name: &str,
+        sink: Arc<dyn SinkSpec>,
+    ) -> Result<(Dataflow, ChangelogMode), SqlError> {
+        let mut lowering = Lowering::new(self.lower_options());
+        let mode = lowering.add_query(&query.plan, query.emit_changes, name, sink)?;
+        Ok((lowering.finish(), mode))
+    }
+
+    /// One dataflow for all inserts of a statement set.
+    ///
+    /// # Errors
+    /// If a table is unknown, or a query does not fit its table.
+    pub fn inserts(&self, inserts: &[Insert]) -> Result<Dataflow, SqlError> {
+        let mut lowering = Lowering::new(self.lower_options());
+        for insert in inserts {
+            let table = self.target(insert)?;
+            let bound = self.bind(&insert.query, insert.emit)?;
+            let plan = fitted(bound.plan, insert, &table)?;
+            let sink = table.connector.sink(&table.definition).map_err(|error| SqlError::from(error).at_node(&insert.table))?;
+            lowering
+                .add_query(&plan, bound.emit_changes, table.name(), sink)
+                .map_err(|error| error.at(Some(insert.span)))?;
+        }
+        Ok(lowering.finish())
+    }
+
+    fn lower_options(&self) -> LowerOptions {
+        LowerOptions { workers: self.options.workers, idle_timeout_ms: self.options.idle_timeout_ms }
+    }
+
+    fn target(&self, insert: &Insert) -> Result<Arc<Table>, SqlError> {
+        let name = simple_name(&insert.table)?;
+        match self.catalog.get(&name) {
+            Some(Relation::Table(table)) => Ok(table.clone()),
+            Some(Relation::View(_)) => {
+                Err(SqlError::new(format!("{name:?} is a view, and rows are inserted into tables")).at_node(&insert.table))
+            }
+            None => {
+                let mut error = SqlError::new(format!("there is no table named {name:?}"));
+                if let Some(close) = closest(&name, self.catalog.names()) {
+                    error = error.with_hint(format!("did you mean {close:?}?"));
+                }
+                Err(error.at_node(&insert.table))
+            }
+        }
+    }
+}
+
+/// The query's columns as the table's: in its order, with its types, nulls where none is given.
+fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPlan, SqlError> {
+    let writable = table.writable();
+    let targets = targets(insert, &writable, table)?;
+    let given = plan.schema().columns();
+    if given.len() != targets.len() {
+        return Err(SqlError::new(format!(
+            "the query gives {} columns and table {:?} takes {}",
+            given.len(),
+            table.name(),
+            targets.len()
+        ))
+        .with_hint(format!(
+            "it takes {}",
+            targets.iter().map(|index| writable[*index].name().as_str()).collect::<Vec<_>>().join(", ")
+        ))
+        .at(Some(insert.span)));
+    }
+    let mut columns: Vec<Option<Expr>> = vec![None; writable.len()];
+    for (column, target) in given.into_iter().zip(targets) {
+        let field = &writable[target];
+        let found = plan.schema().field_from_column(&column).map_err(sql_error)?.data_type().clone();
+        columns[target] = Some(fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?);
+    }
+    let columns = columns.into_iter().zip(&writable).map(|(column, field)| match column {
+        Some(column) => column.alias(field.name()),
+        None => Expr::Cast(Cast::new(Box::new(lit(datafusion_common::ScalarValue::Null)), field.data_type().clone()))
+            .alias(field.name()),
+    });
+    LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build).map_err(sql_error)
+}
+
+fn targets(insert: &Insert, writable: &[FieldRef], table: &Table) -> Result<Vec<usize>, SqlError> {
+    if insert.columns.is_empty() {
+        return Ok((0..writable.len()).collect());
+    }
+    let mut targets = Vec::with_capacity(insert.columns.len());
+    for column in &insert.columns {
+        let found = writable.iter().position(|field| *field.name() == column.value);
+        match found {
+            Some(index) if !targets.contains(&index) => targets.push(index),
+            Some(_) => return Err(SqlError::new(format!("column {:?} is given twice", column.value)).at_node(column)),
+            None => {
+                let known = writable.iter().map(|field| field.name().as_str());
+                let mut error =
+                    SqlError::new(format!("table {:?} has no column {:?} to insert into", table.name(), column.value));
+                if let Some(close) = closest(&column.value, known) {
+                    error = error.with_hint(format!("did you mean {close:?}?"));
+                }
+                return Err(error.at_node(column));
+            }
+        }
+    }
+    Ok(targets)
+}
+
+fn fitted_column(column: Column, found: &DataType, field: &FieldRef) -> Result<Expr, SqlError> {
+    let wanted = field.data_type();
+    let name = column.name.clone();
+    let expression = Expr::Column(column);
+    if found == wanted {
+        return Ok(expression);
+    }
+    if fits(found, wanted) {
+        return Ok(Expr::Cast(Cast::new(Box::new(expression), wanted.clone())));
+    }
+    Err(SqlError::new(format!(
+        "column {name:?} of the query is a {} and column {:?} of the table a {}",
+        sql_type(found),
+        field.name(),
+        sql_type(wanted)
+    ))
+    .with_hint(format!("CAST({name} AS {}) if that is meant", sql_type(wanted))))
+}
+
+/// Flink's implicit casts into a sink: within a family of types, never from text to a number.
+fn fits(found: &DataType, wanted: &DataType) -> bool {
+    use DataType as T;
+    let text = |t: &T| matches!(t, T::Utf8 | T::LargeUtf8 | T::Utf8View);
+    let bytes = |t: &T| matches!(t, T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_));
+    let number = |t: &T| t.is_numeric();
+    let time = |t: &T| matches!(t, T::Timestamp(_, _));
+    match (found, wanted) {
+        (T::Null, _) => true,
+        (found, wanted) if text(found) && text(wanted) => true,
+        (found, wanted) if bytes(found) && bytes(wanted) => true,
+        (found, wanted) if number(found) && number(wanted) => true,
+        (found, wanted) if time(found) && time(wanted) => true,
+        (T::Date32, wanted) if time(wanted) => true,
+        (T::Struct(from), T::Struct(to)) => {
+            from.len() == to.len() && from.iter().zip(to).all(|(from, to)| fits_or_is(from, to))
+        }
+        (T::List(from), T::List(to)) => fits_or_is(from, to),
+        (T::Map(from, _), T::Map(to, _)) => fits_or_is(from, to),
+        _ => false,
+    }
+}
+
+fn fits_or_is(found: &FieldRef, wanted: &FieldRef) -> bool {
+    found.data_type() == wanted.data_type() || fits(found.data_type(), wanted.data_type())
+}
