@@ -1,1 +1,5 @@
-//! placeholder
+//! From SQL text to a checked plan to a dataflow.
+
+pub mod error;
+pub mod parse;
+pub mod types;
