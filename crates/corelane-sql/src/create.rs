@@ -17,7 +17,7 @@ use crate::error::SqlError;
 use crate::parse::{
     ColumnDef, ColumnKind, CreateTable, CreateView, LikeClause, LikeFeature, LikeStrategy, WatermarkDef,
 };
-use crate::types::arrow_type;
+use crate::types::{arrow_type, sql_type};
 
 /// The last part of a name; a longer one must name the one database there is.
 ///
@@ -229,7 +229,7 @@ fn bind_watermark(
     if !matches!(found, DataType::Timestamp(_, _)) {
         return Err(SqlError::new(format!(
             "the watermark is for column {name:?}, which is a {} and not a TIMESTAMP",
-            crate::types::sql_type(found)
+            sql_type(found)
         ))
         .with_hint(format!("add a computed column, for example {name}_time AS TO_TIMESTAMP({name}), and take that"))
         .at_node(&watermark.column));
@@ -242,7 +242,7 @@ fn bind_watermark(
     if !matches!(field.data_type(), DataType::Timestamp(_, _)) {
         return Err(SqlError::new(format!(
             "the watermark of column {name:?} is a {} and not a TIMESTAMP",
-            crate::types::sql_type(field.data_type())
+            sql_type(field.data_type())
         ))
         .at_node(&watermark.expr));
     }
@@ -377,4 +377,43 @@ pub fn create_view(
         emit_changes: statement.emit == Some(crate::parse::Emit::Changes),
         text: text.to_owned(),
     })
+}
+
+/// A table's columns for `DESCRIBE`: name, type, nullable, key, extras.
+pub fn describe_table(table: &Table) -> Vec<[String; 5]> {
+    let row = |(index, column): (usize, &Column)| {
+        let mut extras = match &column.source {
+            ColumnSource::Physical(_) => Vec::new(),
+            ColumnSource::Computed(expression) => vec![format!("AS {expression}")],
+            ColumnSource::Metadata(key) => vec![format!("METADATA FROM '{key}'")],
+        };
+        if let Some(watermark) = table.watermark.as_ref().filter(|watermark| watermark.column == index) {
+            extras.push(format!("WATERMARK AS {}", watermark.text));
+        }
+        let name = column.field.name();
+        let key = if table.definition.primary_key.contains(name) { "PRI" } else { "" };
+        [
+            name.clone(),
+            sql_type(column.field.data_type()),
+            column.field.is_nullable().to_string(),
+            key.to_owned(),
+            extras.join(", "),
+        ]
+    };
+    table.columns.iter().enumerate().map(row).collect()
+}
+
+/// A view's columns for `DESCRIBE`.
+pub fn describe_view(view: &View, schema: &Schema) -> Vec<[String; 5]> {
+    let names = view.columns.iter().map(Some).chain(std::iter::repeat(None));
+    let row = |(field, name): (&FieldRef, Option<&String>)| {
+        [
+            name.unwrap_or(field.name()).clone(),
+            sql_type(field.data_type()),
+            field.is_nullable().to_string(),
+            String::new(),
+            String::new(),
+        ]
+    };
+    schema.fields().iter().zip(names).map(row).collect()
 }

@@ -17,6 +17,7 @@ pub mod types;
 
 pub use bind::Functions;
 pub use catalog::{Catalog, Connectors, Relation, Table, View};
+pub use corelane_ops::AGGREGATES;
 pub use error::SqlError;
 pub use explain::explain;
 pub use plan::{BoundQuery, PlanOptions, Planner};

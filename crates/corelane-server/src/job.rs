@@ -1,0 +1,185 @@
+//! A job that runs: its rows, its progress, its end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use corelane_connectors::FileRowErrors;
+use corelane_runtime::{JobHandle, Outcome};
+use corelane_stream::{ChangelogMode, Dataflow, Result, Watermark};
+
+use crate::collect::{Collected, Collector};
+
+/// A job that runs; dropping it stops it.
+pub struct RunningJob {
+    handle: JobHandle,
+    result: Option<QueryResult>,
+    bounded: bool,
+    row_errors: Arc<FileRowErrors>,
+    sinks: Vec<usize>,
+}
+
+/// The rows of a bare `SELECT`.
+pub(crate) struct QueryResult {
+    pub collector: Collector,
+    pub schema: SchemaRef,
+    pub mode: ChangelogMode,
+}
+
+impl fmt::Debug for RunningJob {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "RunningJob(bounded: {})", self.bounded)
+    }
+}
+
+impl RunningJob {
+    pub(crate) fn new(
+        handle: JobHandle,
+        dataflow: &Dataflow,
+        result: Option<QueryResult>,
+        row_errors: Arc<FileRowErrors>,
+    ) -> Self {
+        let is_sink = |node: &corelane_stream::Node| matches!(node.kind, corelane_stream::NodeKind::Sink(_));
+        let sinks = dataflow.nodes.iter().enumerate().filter(|(_, node)| is_sink(node)).map(|(id, _)| id).collect();
+        RunningJob { handle, result, bounded: dataflow.bounded(), row_errors, sinks }
+    }
+
+    /// The columns of a bare SELECT; `None` for a job that writes to tables.
+    pub fn schema(&self) -> Option<SchemaRef> {
+        self.result.as_ref().map(|result| result.schema.clone())
+    }
+
+    pub fn mode(&self) -> ChangelogMode {
+        self.result.as_ref().map_or(ChangelogMode::Append, |result| result.mode.clone())
+    }
+
+    /// True if it ends by itself.
+    pub fn bounded(&self) -> bool {
+        self.bounded
+    }
+
+    /// Waits for rows of a bare SELECT; for any job, `End` says that it has ended.
+    pub fn next(&self, timeout: Duration) -> Collected {
+        let Some(result) = &self.result else {
+            return if self.handle.wait_ended(timeout) { Collected::End } else { Collected::Nothing };
+        };
+        match result.collector.next(timeout) {
+            Collected::Nothing if self.handle.has_ended() => {
+                // Rows may have come between the two looks.
+                match result.collector.next(Duration::ZERO) {
+                    Collected::Nothing => Collected::End,
+                    found => found,
+                }
+            }
+            found => found,
+        }
+    }
+
+    pub fn progress(&self) -> JobProgress {
+        let progress = self.handle.progress();
+        JobProgress {
+            rows_in: progress.rows,
+            bytes_in: progress.bytes,
+            bytes_total: Some(progress.total_bytes).filter(|total| *total > 0),
+            watermark_ms: progress
+                .watermark
+                .filter(|watermark| ![Watermark::START, Watermark::IDLE, Watermark::END].contains(watermark))
+                .map(|watermark| watermark.0),
+        }
+    }
+
+    /// Lines for the user: which driver was chosen and why, stalls.
+    pub fn notices(&self) -> Vec<String> {
+        self.handle.notices()
+    }
+
+    /// Reads no more, finishes what was read, commits.
+    pub fn drain(&self) {
+        self.handle.drain();
+    }
+
+    /// Stops without committing.
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+
+    /// # Errors
+    /// What failed the job.
+    pub fn wait(self) -> Result<JobReport> {
+        let RunningJob { handle, result, row_errors, sinks, .. } = self;
+        // A job that still has rows to give must not wait for a reader that is not there.
+        drop(result);
+        let report = handle.wait();
+        if let Outcome::Failed(failure) = &report.outcome {
+            return Err(failure.error.clone());
+        }
+        let rows_out = sinks.iter().filter_map(|sink| report.nodes.get(*sink)).map(|node| node.metrics.rows_in).sum();
+        let counts = row_errors.counts();
+        let elapsed_ns = report.elapsed_ns;
+        let worker = |worker: &corelane_runtime::WorkerReport| WorkerReport {
+            worker: worker.worker,
+            cpu: Some(worker.cpu),
+            rows: worker.rows(),
+            batches: worker.metrics.counters.nodes.iter().map(|node| node.batches_in).sum(),
+            busy: worker.busy_ratio(elapsed_ns),
+            ring_depth_max: worker.metrics.counters.edges.depth_max(),
+            cpu_ns: worker.cpu_ns,
+            parks: worker.metrics.counters.parks,
+            step_p50_ns: worker.metrics.step.quantile_ns(0.5),
+            step_p99_ns: worker.metrics.step.quantile_ns(0.99),
+            step_p999_ns: worker.metrics.step.quantile_ns(0.999),
+        };
+        Ok(JobReport {
+            elapsed: Duration::from_nanos(elapsed_ns),
+            rows_in: report.rows(),
+            bytes_in: report.nodes.iter().map(|node| node.metrics.source.bytes).sum(),
+            rows_out,
+            late_rows: counts.values().map(|count| count.late).sum(),
+            bad_rows: counts.values().map(|count| count.bad).sum(),
+            driver: report.driver.name(),
+            workers: report.workers.iter().map(worker).collect(),
+        })
+    }
+}
+
+/// How far a job has come.
+#[derive(Clone, Debug, Default)]
+pub struct JobProgress {
+    pub rows_in: u64,
+    pub bytes_in: u64,
+    /// `None` if the input does not say how long it is.
+    pub bytes_total: Option<u64>,
+    pub watermark_ms: Option<i64>,
+}
+
+/// What a job did.
+#[derive(Clone, Debug, Default)]
+pub struct JobReport {
+    pub elapsed: Duration,
+    pub rows_in: u64,
+    pub bytes_in: u64,
+    pub rows_out: u64,
+    pub late_rows: u64,
+    pub bad_rows: u64,
+    pub driver: &'static str,
+    pub workers: Vec<WorkerReport>,
+}
+
+/// One worker's part in it.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerReport {
+    pub worker: usize,
+    pub cpu: Option<usize>,
+    pub rows: u64,
+    pub batches: u64,
+    /// The share of the time in which it had work, 0 to 1.
+    pub busy: f64,
+    pub ring_depth_max: u64,
+    /// CPU time of its thread.
+    pub cpu_ns: u64,
+    pub parks: u64,
+    pub step_p50_ns: u64,
+    pub step_p99_ns: u64,
+    pub step_p999_ns: u64,
+}

@@ -1,0 +1,455 @@
+//! One session: statements in, answers out.
+//!
+//! A session owns a catalog and its options. Statements that define things change the catalog;
+//! statements that compute become jobs. A statement is planned when its turn comes, because it
+//! may use what the ones before it define; but the whole script is parsed first.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use corelane_connectors::FileRowErrors;
+use corelane_runtime::{JobSetup, MachineFacts, RuntimeConfig, probe};
+use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, parse_script};
+use corelane_sql::{Catalog, Functions, PlanOptions, Planner, Relation, SqlError, explain};
+use corelane_stream::{Clock, Dataflow, Error, ErrorKind, Result};
+
+use crate::collect::collect;
+use crate::config::Settings;
+use crate::job::{QueryResult, RunningJob};
+use crate::options::{OPTIONS, SessionOption, closest_option};
+use crate::world::World;
+
+/// What is done with statements that run jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Run,
+    /// Their plans are the answer.
+    Explain,
+    /// They are planned; nothing runs.
+    Check,
+}
+
+#[derive(Clone)]
+pub struct SessionOptions {
+    pub settings: Settings,
+    pub clock: Arc<dyn Clock>,
+    /// As if the script began with these `SET`s.
+    pub sets: Vec<(String, String)>,
+    pub effect: Effect,
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "SessionOptions({:?}, {} sets)", self.effect, self.sets.len())
+    }
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    catalog: Catalog,
+    functions: Functions,
+    runtime: RuntimeConfig,
+    facts: MachineFacts,
+    workers: usize,
+    effect: Effect,
+    clock: SharedClock,
+    set: BTreeMap<String, String>,
+}
+
+#[derive(Clone)]
+struct SharedClock(Arc<dyn Clock>);
+
+impl fmt::Debug for SharedClock {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Clock")
+    }
+}
+
+/// A parsed script.
+#[derive(Debug)]
+pub struct Script {
+    name: Arc<str>,
+    text: Arc<str>,
+    statements: Vec<Statement>,
+}
+
+impl Script {
+    pub fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// One statement of a script.
+#[derive(Debug)]
+pub struct Statement {
+    parsed: Parsed,
+    name: Arc<str>,
+    text: Arc<str>,
+}
+
+/// What a statement gives.
+#[derive(Debug)]
+pub enum Answer {
+    /// The rows of SHOW and DESCRIBE.
+    Rows { schema: arrow::datatypes::SchemaRef, batches: Vec<RecordBatch> },
+    /// The text of EXPLAIN.
+    Text(String),
+    /// A job that runs.
+    Job(RunningJob),
+    /// `table orders created`.
+    Done(String),
+}
+
+/// What was wrong with a statement, and where.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub kind: ErrorKind,
+    /// One line: what was attempted and why it failed.
+    pub message: String,
+    /// Where in the script: the place, the line and a caret under the words at fault.
+    pub place: Option<String>,
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+/// Why a statement ended early: its text is wrong, or the world is.
+enum Stop {
+    Sql(SqlError),
+    World(Error),
+}
+
+impl From<SqlError> for Stop {
+    fn from(error: SqlError) -> Self {
+        Stop::Sql(error)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::World(error)
+    }
+}
+
+impl Session {
+    /// # Errors
+    /// If a setting does not fit this machine, or a `--set` is unknown.
+    pub fn new(options: SessionOptions) -> Result<Session> {
+        Self::on(options, probe())
+    }
+
+    /// A session on a machine with these facts.
+    ///
+    /// # Errors
+    /// As for `new`.
+    pub fn on(options: SessionOptions, facts: MachineFacts) -> Result<Session> {
+        let runtime = options.settings.runtime()?;
+        let workers = runtime.resolve(&facts)?.workers.len();
+        let mut session = Session {
+            catalog: Catalog::new(Arc::new(World)),
+            functions: Functions::new(options.clock.clone()),
+            runtime,
+            facts,
+            workers,
+            effect: options.effect,
+            clock: SharedClock(options.clock),
+            set: BTreeMap::new(),
+        };
+        for (key, value) in &options.sets {
+            session.set_option(key, value)?;
+        }
+        Ok(session)
+    }
+
+    /// Parses a whole script.
+    ///
+    /// # Errors
+    /// At the first statement that is not SQL.
+    pub fn script(&mut self, name: &str, sql: &str) -> Result<Script, Failure> {
+        let parsed = parse_script(sql).map_err(|error| failure(error, sql, name))?;
+        let name: Arc<str> = name.into();
+        let text: Arc<str> = sql.into();
+        let statement = |parsed| Statement { parsed, name: name.clone(), text: text.clone() };
+        let statements = parsed.into_iter().map(statement).collect();
+        Ok(Script { name, text, statements })
+    }
+
+    /// # Errors
+    /// If the statement is refused or its job cannot start.
+    pub fn execute(&mut self, statement: &Statement) -> Result<Answer, Failure> {
+        self.perform(&statement.parsed).map_err(|stop| match stop {
+            Stop::Sql(error) => {
+                let error = error.at(Some(statement.parsed.span));
+                failure(error, &statement.text, &statement.name)
+            }
+            Stop::World(error) => Failure {
+                kind: error.kind(),
+                message: error.message().to_owned(),
+                place: None,
+                hint: error.hint().map(str::to_owned),
+            },
+        })
+    }
+
+    fn perform(&mut self, statement: &Parsed) -> Result<Answer, Stop> {
+        match &statement.kind {
+            StatementKind::CreateTable(create) => {
+                let name = corelane_sql::create::simple_name(&create.name)?;
+                if let Some(done) = self.taken(&name, create.if_not_exists, &create.name)? {
+                    return Ok(done);
+                }
+                let table = corelane_sql::create::create_table(&self.catalog, &self.functions, create, &statement.text)?;
+                self.catalog.insert(name.clone(), Relation::Table(Arc::new(table)));
+                Ok(Answer::Done(format!("table {name} created")))
+            }
+            StatementKind::CreateView(create) => {
+                let name = corelane_sql::create::simple_name(&create.name)?;
+                if !create.or_replace
+                    && let Some(done) = self.taken(&name, create.if_not_exists, &create.name)?
+                {
+                    return Ok(done);
+                }
+                let view = corelane_sql::create::create_view(&self.catalog, &self.functions, create, &statement.text)?;
+                self.catalog.insert(name.clone(), Relation::View(Arc::new(view)));
+                Ok(Answer::Done(format!("view {name} created")))
+            }
+            StatementKind::Drop { kind, if_exists, name, .. } => self.drop_relation(*kind, *if_exists, name),
+            StatementKind::Set { key, value, key_span, .. } => {
+                self.set_option(key, value)
+                    .map_err(|error| Stop::Sql(SqlError::from(error).at(*key_span)))?;
+                Ok(Answer::Done(format!("{key} = {value}")))
+            }
+            StatementKind::Reset { key, .. } => {
+                match key {
+                    Some(key) => drop(self.set.remove(key)),
+                    None => self.set.clear(),
+                }
+                Ok(Answer::Done("options reset".to_owned()))
+            }
+            StatementKind::ShowOptions => {
+                let value = |option: &SessionOption| self.set.get(option.name).cloned().unwrap_or_else(|| option.default.to_owned());
+                Ok(rows(["option", "value", "help"], OPTIONS.iter().map(|option| [option.name.to_owned(), value(option), option.help.to_owned()])))
+            }
+            StatementKind::ShowTables => {
+                let tables = self.catalog.relations().map(|(name, _)| [name.to_owned()]);
+                Ok(rows(["table name"], tables))
+            }
+            StatementKind::ShowViews => {
+                let views = self.catalog.relations().filter(|(_, relation)| matches!(relation, Relation::View(_)));
+                Ok(rows(["view name"], views.map(|(name, _)| [name.to_owned()])))
+            }
+            StatementKind::ShowFunctions => Ok(show_functions()),
+            StatementKind::ShowConnectors => Ok(self.show_connectors()),
+            StatementKind::ShowCreate { name, .. } => self.show_create(name),
+            StatementKind::Describe(name) => self.describe(name),
+            StatementKind::Explain { statement: inner, .. } => self.explain_statement(inner),
+            StatementKind::Insert(insert) => self.insert(std::slice::from_ref(insert)),
+            StatementKind::StatementSet(inserts) => self.insert(inserts),
+            StatementKind::Query { query, emit } => {
+                let bound = self.planner()?.bind(query, *emit)?;
+                let (sink, collector) = collect();
+                let (dataflow, mode) = self.planner()?.query(&bound, "result", Arc::new(sink))?;
+                let result = QueryResult { collector, schema: bound.schema(), mode };
+                self.run(dataflow, Some(result))
+            }
+        }
+    }
+
+    fn planner(&self) -> Result<Planner<'_>, Stop> {
+        let idle_timeout_ms = match self.set.get("table.exec.source.idle-timeout") {
+            Some(text) => Some(corelane_connectors::options::duration_ms(text)?).filter(|timeout| *timeout > 0),
+            None => None,
+        };
+        let options = PlanOptions { workers: self.workers, idle_timeout_ms };
+        Ok(Planner { catalog: &self.catalog, functions: &self.functions, options })
+    }
+
+    /// `Some` if the name is taken and that is fine.
+    fn taken(
+        &self,
+        name: &str,
+        if_not_exists: bool,
+        at: &corelane_sql::parse::ObjectName,
+    ) -> Result<Option<Answer>, Stop> {
+        match self.catalog.get(name) {
+            None => Ok(None),
+            Some(_) if if_not_exists => Ok(Some(Answer::Done(format!("{name} exists already")))),
+            Some(_) => Err(Stop::Sql(
+                SqlError::new(format!("{name:?} exists already"))
+                    .with_hint("choose another name, drop the other first, or say IF NOT EXISTS")
+                    .at_node(at),
+            )),
+        }
+    }
+
+    fn drop_relation(
+        &mut self,
+        kind: corelane_sql::parse::DropKind,
+        if_exists: bool,
+        name: &corelane_sql::parse::ObjectName,
+    ) -> Result<Answer, Stop> {
+        use corelane_sql::parse::DropKind;
+        let simple = corelane_sql::create::simple_name(name)?;
+        let (what, is_kind) = match (kind, self.catalog.get(&simple)) {
+            (DropKind::Table, found) => ("table", matches!(found, Some(Relation::Table(_)))),
+            (DropKind::View, found) => ("view", matches!(found, Some(Relation::View(_)))),
+        };
+        if is_kind {
+            self.catalog.remove(&simple);
+            return Ok(Answer::Done(format!("{what} {simple} dropped")));
+        }
+        if if_exists {
+            return Ok(Answer::Done(format!("there is no {what} {simple}")));
+        }
+        Err(Stop::Sql(self.unknown(what, &simple).at_node(name)))
+    }
+
+    fn unknown(&self, what: &str, name: &str) -> SqlError {
+        let error = SqlError::new(format!("there is no {what} named {name:?}"));
+        match corelane_sql::catalog::closest(name, self.catalog.names()) {
+            Some(close) => error.with_hint(format!("did you mean {close:?}?")),
+            None => error,
+        }
+    }
+
+    fn set_option(&mut self, key: &str, value: &str) -> Result<()> {
+        let Some(option) = OPTIONS.iter().find(|option| option.name == key) else {
+            let hint = match closest_option(key) {
+                Some(close) => format!("did you mean '{close}'?"),
+                None => "SET alone lists the options".to_owned(),
+            };
+            return Err(Error::invalid(format!("there is no option '{key}'")).with_hint(hint));
+        };
+        (option.check)(value)?;
+        self.set.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    fn insert(&mut self, inserts: &[Insert]) -> Result<Answer, Stop> {
+        let dataflow = self.planner()?.inserts(inserts)?;
+        self.run(dataflow, None)
+    }
+
+    fn run(&mut self, dataflow: Dataflow, result: Option<QueryResult>) -> Result<Answer, Stop> {
+        match self.effect {
+            Effect::Explain => return Ok(Answer::Text(explain(&dataflow, self.workers))),
+            Effect::Check => return Ok(Answer::Done("the plan is fine".to_owned())),
+            Effect::Run => {}
+        }
+        let row_errors = Arc::new(FileRowErrors::new());
+        let setup = JobSetup {
+            dataflow: dataflow.clone(),
+            config: self.runtime.clone(),
+            clock: self.clock.0.clone(),
+            row_errors: row_errors.clone(),
+        };
+        let handle = corelane_runtime::start_on(setup, &self.facts)?;
+        Ok(Answer::Job(RunningJob::new(handle, &dataflow, result, row_errors)))
+    }
+
+    fn explain_statement(&mut self, statement: &StatementKind) -> Result<Answer, Stop> {
+        let dataflow = match statement {
+            StatementKind::Insert(insert) => self.planner()?.inserts(std::slice::from_ref(insert))?,
+            StatementKind::StatementSet(inserts) => self.planner()?.inserts(inserts)?,
+            StatementKind::Query { query, emit } => {
+                let bound = self.planner()?.bind(query, *emit)?;
+                self.planner()?.query(&bound, "result", Arc::new(collect().0))?.0
+            }
+            _ => return Err(Stop::Sql(SqlError::new("EXPLAIN takes a query or an INSERT"))),
+        };
+        Ok(Answer::Text(explain(&dataflow, self.workers)))
+    }
+
+    fn show_connectors(&self) -> Answer {
+        let connectors = self.catalog.connectors.all();
+        rows(
+            ["connector", "option", "default", "required", "help"],
+            connectors.iter().flat_map(|connector| {
+                let head = [connector.name().to_owned(), String::new(), String::new(), String::new(), connector.help().to_owned()];
+                let options = connector.options();
+                std::iter::once(head).chain(options.into_iter().map(|option| {
+                    [
+                        connector.name().to_owned(),
+                        option.name.to_owned(),
+                        option.default.unwrap_or_default().to_owned(),
+                        option.required.to_string(),
+                        option.help.to_owned(),
+                    ]
+                }))
+            }),
+        )
+    }
+
+    fn show_create(&self, name: &corelane_sql::parse::ObjectName) -> Result<Answer, Stop> {
+        let simple = corelane_sql::create::simple_name(name)?;
+        let text = match self.catalog.get(&simple) {
+            Some(Relation::Table(table)) => &table.text,
+            Some(Relation::View(view)) => &view.text,
+            None => return Err(Stop::Sql(self.unknown("table or view", &simple).at_node(name))),
+        };
+        Ok(Answer::Text(text.clone()))
+    }
+
+    fn describe(&self, name: &corelane_sql::parse::ObjectName) -> Result<Answer, Stop> {
+        let simple = corelane_sql::create::simple_name(name)?;
+        let columns: Vec<[String; 5]> = match self.catalog.get(&simple) {
+            None => return Err(Stop::Sql(self.unknown("table or view", &simple).at_node(name))),
+            Some(Relation::Table(table)) => corelane_sql::create::describe_table(table),
+            Some(Relation::View(view)) => {
+                let bound = self.planner()?.bind(&view.query, None)?;
+                corelane_sql::create::describe_view(view, &bound.schema())
+            }
+        };
+        Ok(rows(["name", "type", "null", "key", "extras"], columns))
+    }
+}
+
+fn show_functions() -> Answer {
+    let scalars = corelane_sql::functions::FUNCTIONS.iter().map(|def| {
+        [def.name.to_owned(), def.category.to_owned(), def.usage.to_owned(), def.help.to_owned()]
+    });
+    let aggregates = corelane_sql::AGGREGATES
+        .iter()
+        .map(|def| [def.name.to_owned(), "aggregate".to_owned(), def.usage.to_owned(), def.help.to_owned()]);
+    rows(["function", "category", "usage", "help"], scalars.chain(aggregates))
+}
+
+/// A table of strings.
+fn rows<const N: usize>(names: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> Answer {
+    let mut columns: [Vec<String>; N] = std::array::from_fn(|_| Vec::new());
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let arrays = columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as ArrayRef).collect();
+    let batch = RecordBatch::try_new(schema.clone(), arrays).expect("columns of one length");
+    Answer::Rows { schema, batches: vec![batch] }
+}
+
+fn failure(error: SqlError, sql: &str, name: &str) -> Failure {
+    Failure {
+        kind: error.kind,
+        message: error.message.clone(),
+        place: error.place(sql, name),
+        hint: error.hint,
+    }
+}

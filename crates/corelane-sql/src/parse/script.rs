@@ -1,0 +1,288 @@
+//! Splitting a script into statements, and the bounds that hold before anything is parsed.
+//!
+//! The split is on tokens, so a semicolon in a string, a quoted name or a comment does not
+//! count. Bounds are checked on tokens too: a parser that recurses must not be the one to find out
+//! that the text nests too deep.
+
+use sqlparser::ast::{DataType, Expr};
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Span as TokenSpan, Token, TokenWithSpan, Tokenizer, Whitespace};
+
+use super::data_type;
+use super::dialect::FlinkDialect;
+use super::fault::{self, Fault};
+use super::limits::{
+    SQL_ATTEMPTS_PER_TOKEN_MAX, SQL_BYTES_MAX, SQL_CHAIN_MAX, SQL_DEPTH_MAX, SQL_DOUBLED_PARENTHESES_MAX,
+};
+use super::statement::Statement;
+use super::statement_parser::parse_statement;
+use super::words::{is_word, starts_with, word};
+use crate::error::{Span, SqlError};
+
+/// Parses a whole script. The first fault ends it: what follows a mistake is often nonsense.
+pub fn parse_script(sql: &str) -> Result<Vec<Statement>, SqlError> {
+    let tokens = tokenize(sql)?;
+    let mut cursor = Cursor { sql, byte: 0, at: Location { line: 1, column: 1 } };
+    let mut statements = Vec::new();
+    for range in split(&tokens) {
+        let tokens = &tokens[range];
+        let kind = parse_tokens(tokens, parse_statement)?;
+        let Some(span) = span_over(tokens) else { continue };
+        let text = cursor.slice(tokens).to_string();
+        statements.push(Statement { kind, span, text });
+    }
+    Ok(statements)
+}
+
+/// Parses one expression, such as a computed column that a catalog kept as text.
+pub fn parse_expr(sql: &str) -> Result<Expr, SqlError> {
+    let tokens = tokenize(sql)?;
+    parse_tokens(&tokens, |parser| Ok(parser.parse_expr()?))
+}
+
+/// Parses one type, such as a column of a schema kept as text.
+pub fn parse_data_type(sql: &str) -> Result<DataType, SqlError> {
+    let tokens = tokenize(sql)?;
+    parse_tokens(&tokens, |parser| Ok(data_type::parse_data_type(parser, SQL_DEPTH_MAX)?))
+}
+
+/// Runs `parse` over all of `tokens` and turns its fault into an error that points at them.
+fn parse_tokens<T>(
+    tokens: &[TokenWithSpan],
+    parse: impl FnOnce(&mut Parser) -> Result<T, Fault>,
+) -> Result<T, SqlError> {
+    let dialect = FlinkDialect::new(SQL_ATTEMPTS_PER_TOKEN_MAX * (tokens.len() + 1));
+    check_limits(tokens)?;
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(SQL_DEPTH_MAX).with_tokens_with_locations(tokens.to_vec());
+    let parsed = parse(&mut parser).and_then(|parsed| {
+        let next = parser.peek_token_ref();
+        if next.token == Token::EOF { Ok(parsed) } else { Ok(parser.expected_ref("end of statement", next)?) }
+    });
+    parsed.map_err(|fault| match fault {
+        Fault::Parser(ParserError::RecursionLimitExceeded) if dialect.is_exhausted() => {
+            SqlError::new("the statement can be read in too many ways").at(span_over(tokens))
+        }
+        fault => fault::explain(fault, tokens),
+    })
+}
+
+/// The tokens of a script without white space and comments.
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
+    if SQL_BYTES_MAX < sql.len() {
+        let message = format!("the script has {} bytes, more than SQL_BYTES_MAX ({SQL_BYTES_MAX})", sql.len());
+        return Err(SqlError::new(message).with_hint("split it into several files"));
+    }
+    let dialect = FlinkDialect::new(0);
+    let found = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
+        let mut end = error.location;
+        end.column += 1;
+        SqlError::new(fault::lowercase_first(&error.message))
+            .at(Span::from_parser(TokenSpan { start: error.location, end }))
+    })?;
+    let mut tokens = Vec::with_capacity(found.len());
+    for token in found {
+        match &token.token {
+            Token::Whitespace(Whitespace::MultiLineComment(comment)) if is_options_hint(comment) => {
+                return Err(SqlError::new("the hint OPTIONS is not supported")
+                    .with_hint("set the option in the WITH clause, or in that of CREATE TABLE .. LIKE")
+                    .at(Span::from_parser(token.span)));
+            }
+            Token::Whitespace(_) => {}
+            // Flink has no shift operator; `>>` closes two nested types.
+            Token::ShiftRight => {
+                let mut middle = token.span.start;
+                middle.column += 1;
+                tokens.push(TokenWithSpan::new(Token::Gt, TokenSpan { start: token.span.start, end: middle }));
+                tokens.push(TokenWithSpan::new(Token::Gt, TokenSpan { start: middle, end: token.span.end }));
+            }
+            _ => tokens.push(token),
+        }
+    }
+    Ok(tokens)
+}
+
+/// `/*+ OPTIONS(..) */` changes what a table reads, so it must not pass as a comment.
+fn is_options_hint(comment: &str) -> bool {
+    comment.starts_with('+') && comment.to_ascii_uppercase().contains("OPTIONS")
+}
+
+/// The token ranges of the statements, without their semicolons.
+fn split(tokens: &[TokenWithSpan]) -> Vec<std::ops::Range<usize>> {
+    let mut ranges = Vec::new();
+    let mut start = 0;
+    while start < tokens.len() {
+        let end = start + statement_length(&tokens[start..]);
+        if start < end {
+            ranges.push(start..end);
+        }
+        start = end + 1;
+    }
+    ranges
+}
+
+/// Tokens up to the semicolon that ends the first statement. Inside a statement set that is the
+/// one after an `END` that begins a statement.
+fn statement_length(tokens: &[TokenWithSpan]) -> usize {
+    let header = statement_set_header(tokens);
+    let mut in_set = header != 0;
+    let mut starts_statement = true;
+    for (index, token) in tokens.iter().enumerate().skip(header) {
+        if starts_statement && is_word(&token.token, "END") {
+            in_set = false;
+        }
+        starts_statement = token.token == Token::SemiColon;
+        if starts_statement && !in_set {
+            return index;
+        }
+    }
+    tokens.len()
+}
+
+/// Length of the words that open a statement set, zero if none does.
+fn statement_set_header(tokens: &[TokenWithSpan]) -> usize {
+    if starts_with(tokens, &["EXECUTE", "STATEMENT", "SET", "BEGIN"]) {
+        4
+    } else if starts_with(tokens, &["BEGIN", "STATEMENT", "SET"]) && tokens.get(3).is_some_and(is_semicolon) {
+        4
+    } else {
+        0
+    }
+}
+
+fn is_semicolon(token: &TokenWithSpan) -> bool {
+    token.token == Token::SemiColon
+}
+
+/// Refuses what would cost stack or time beyond measure. Linear in the tokens.
+fn check_limits(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    let refuse = |token: &TokenWithSpan, what: &str, name: &str, limit: usize| {
+        Err(SqlError::new(format!("{what} exceed {name} ({limit})"))
+            .with_hint("split the statement with views")
+            .at(Span::from_parser(token.span)))
+    };
+    let mut levels = vec![Level::default()];
+    let mut doubled = 0;
+    for (index, token) in tokens.iter().enumerate() {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                let is_doubled = index > 0 && tokens[index - 1].token == Token::LParen;
+                doubled += usize::from(is_doubled && leads_to_query(&tokens[index..]));
+                levels.push(Level { chain: 0, is_doubled: is_doubled && leads_to_query(&tokens[index..]) });
+                if SQL_DEPTH_MAX < levels.len() {
+                    return refuse(token, "nested parentheses", "SQL_DEPTH_MAX", SQL_DEPTH_MAX);
+                }
+                if SQL_DOUBLED_PARENTHESES_MAX < doubled {
+                    let name = "SQL_DOUBLED_PARENTHESES_MAX";
+                    return refuse(token, "doubled parentheses", name, SQL_DOUBLED_PARENTHESES_MAX);
+                }
+            }
+            Token::RParen | Token::RBracket | Token::RBrace if levels.len() > 1 => {
+                doubled -= usize::from(levels.pop().is_some_and(|level| level.is_doubled));
+            }
+            Token::Comma | Token::SemiColon => {
+                if let Some(level) = levels.last_mut() {
+                    level.chain = 0;
+                }
+            }
+            other if is_operator(other) => {
+                if let Some(level) = levels.last_mut() {
+                    level.chain += 1;
+                    if SQL_CHAIN_MAX < level.chain {
+                        return refuse(token, "chained operators", "SQL_CHAIN_MAX", SQL_CHAIN_MAX);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Level {
+    chain: usize,
+    is_doubled: bool,
+}
+
+/// Whether the parentheses that open here enclose a query rather than an expression.
+fn leads_to_query(tokens: &[TokenWithSpan]) -> bool {
+    tokens
+        .iter()
+        .find(|token| token.token != Token::LParen)
+        .is_some_and(|token| ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|query| is_word(&token.token, query)))
+}
+
+/// Whether a token makes the tree to its left one level deeper. Names, literals and
+/// punctuation do not; a word that is missing here costs only an overcautious count elsewhere.
+fn is_operator(token: &Token) -> bool {
+    const WORDS: &[&str] = &[
+        "AND",
+        "ARRAY",
+        "AT",
+        "BETWEEN",
+        "COLLATE",
+        "EXCEPT",
+        "IN",
+        "INTERSECT",
+        "IS",
+        "LIKE",
+        "MULTISET",
+        "NOT",
+        "OR",
+        "OVERLAPS",
+        "SIMILAR",
+        "UNION",
+        "XOR",
+    ];
+    match token {
+        Token::Word(_) => word(token).is_some_and(|word| WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))),
+        Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::Period
+        | Token::Comma
+        | Token::SemiColon
+        | Token::LParen
+        | Token::RParen => false,
+        _ => true,
+    }
+}
+
+/// From the first token to the last.
+pub(super) fn span_over(tokens: &[TokenWithSpan]) -> Option<Span> {
+    let first = Span::from_parser(tokens.first()?.span)?;
+    let last = Span::from_parser(tokens.last()?.span)?;
+    Some(first.to(last))
+}
+
+/// Walks a script once, from place to place, so that slicing out its statements stays linear
+/// even when they all stand on one line.
+struct Cursor<'a> {
+    sql: &'a str,
+    byte: usize,
+    at: Location,
+}
+
+impl<'a> Cursor<'a> {
+    /// The text under `tokens`, which lie behind everything asked for before.
+    fn slice(&mut self, tokens: &[TokenWithSpan]) -> &'a str {
+        let start = tokens.first().map_or(self.byte, |token| self.advance(token.span.start));
+        let end = tokens.last().map_or(start, |token| self.advance(token.span.end));
+        &self.sql[start..end]
+    }
+
+    fn advance(&mut self, target: Location) -> usize {
+        for character in self.sql[self.byte..].chars() {
+            if target <= self.at {
+                break;
+            }
+            self.byte += character.len_utf8();
+            if character == '\n' {
+                self.at = Location { line: self.at.line + 1, column: 1 };
+            } else {
+                self.at.column += 1;
+            }
+        }
+        self.byte
+    }
+}
