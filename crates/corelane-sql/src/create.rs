@@ -151,7 +151,7 @@ fn add_columns(
         if declaration.columns.iter().any(|column| column.field.name() == name)
             || computed.iter().any(|(_, other, _): &(usize, &ColumnDef, _)| other.name.value == *name)
         {
-            return Err(SqlError::new(format!("column {name:?} is declared twice")).at_node(&definition.name));
+            return Err(SqlError::new(format!("column {name:?} is declared twice")).at_ident(&definition.name));
         }
         let field = |data_type: &sqlparser::ast::DataType, nullable: bool| -> Result<FieldRef, SqlError> {
             let data_type = arrow_type(data_type).map_err(|error| error.at(Some(definition.span)))?;
@@ -223,7 +223,7 @@ fn bind_watermark(
         if let Some(close) = closest(name, known) {
             error = error.with_hint(format!("did you mean {close:?}?"));
         }
-        return Err(error.at_node(&watermark.column));
+        return Err(error.at_ident(&watermark.column));
     };
     let found = declaration.columns[index].field.data_type();
     if !matches!(found, DataType::Timestamp(_, _)) {
@@ -232,7 +232,7 @@ fn bind_watermark(
             sql_type(found)
         ))
         .with_hint(format!("add a computed column, for example {name}_time AS TO_TIMESTAMP({name}), and take that"))
-        .at_node(&watermark.column));
+        .at_ident(&watermark.column));
     }
     let fields: Vec<FieldRef> = declaration.columns.iter().map(|column| column.field.clone()).collect();
     let schema = DFSchema::try_from(Schema::new(fields)).map_err(crate::bind::sql_error)?;
@@ -257,7 +257,7 @@ fn named_columns(columns: &[Column], names: &[Ident], what: &str) -> Result<Vec<
             if let Some(close) = closest(&name.value, known) {
                 error = error.with_hint(format!("did you mean {close:?}?"));
             }
-            return Err(error.at_node(name));
+            return Err(error.at_ident(name));
         }
     }
     Ok(names.iter().map(|name| name.value.clone()).collect())

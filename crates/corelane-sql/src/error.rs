@@ -9,7 +9,7 @@ use std::fmt;
 use std::ops::Range;
 
 use corelane_stream::{Error, ErrorKind};
-use sqlparser::ast::Spanned;
+use sqlparser::ast::{Ident, Spanned};
 
 /// Columns of the source line that [`SqlError::render`] shows at most.
 const RENDER_COLUMNS_MAX: usize = 120;
@@ -118,6 +118,12 @@ impl SqlError {
     pub fn at_node<T: Spanned>(self, node: &T) -> Self {
         let span = span_of(node);
         self.at(span)
+    }
+
+    /// Points at a name.
+    #[must_use]
+    pub fn at_ident(self, ident: &Ident) -> Self {
+        self.at(Span::from_parser(ident.span))
     }
 
     /// Draws the error: place and message, the line, carets under the words at fault, the hint.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use corelane_stream::{ChangelogMode, Dataflow, SinkSpec};
-use datafusion_common::Column;
+use datafusion_common::{Column, ExprSchema};
 use datafusion_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Query;
 
@@ -142,7 +142,7 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPl
     let mut columns: Vec<Option<Expr>> = vec![None; writable.len()];
     for (column, target) in given.into_iter().zip(targets) {
         let field = &writable[target];
-        let found = plan.schema().field_from_column(&column).map_err(sql_error)?.data_type().clone();
+        let found = ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
         columns[target] = Some(fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?);
     }
     let columns = columns.into_iter().zip(&writable).map(|(column, field)| match column {
@@ -162,7 +162,7 @@ fn targets(insert: &Insert, writable: &[FieldRef], table: &Table) -> Result<Vec<
         let found = writable.iter().position(|field| *field.name() == column.value);
         match found {
             Some(index) if !targets.contains(&index) => targets.push(index),
-            Some(_) => return Err(SqlError::new(format!("column {:?} is given twice", column.value)).at_node(column)),
+            Some(_) => return Err(SqlError::new(format!("column {:?} is given twice", column.value)).at_ident(column)),
             None => {
                 let known = writable.iter().map(|field| field.name().as_str());
                 let mut error =
@@ -170,7 +170,7 @@ fn targets(insert: &Insert, writable: &[FieldRef], table: &Table) -> Result<Vec<
                 if let Some(close) = closest(&column.value, known) {
                     error = error.with_hint(format!("did you mean {close:?}?"));
                 }
-                return Err(error.at_node(column));
+                return Err(error.at_ident(column));
             }
         }
     }

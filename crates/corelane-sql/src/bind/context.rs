@@ -42,7 +42,7 @@ impl Functions {
         let aggregates = aggregate_udfs().map(|(name, udf)| (name.to_owned(), Arc::new(udf))).collect();
         let windows = datafusion_functions_window::all_default_window_functions();
         Functions {
-            scalars: scalar_functions(clock),
+            scalars: scalar_functions(&clock),
             aggregates,
             windows: windows.into_iter().map(|udf| (udf.name().to_owned(), udf)).collect(),
         }

@@ -127,7 +127,7 @@ fn windowed(input: LogicalPlan, window: Window, time: &Ident) -> Result<LogicalP
         if let Some(close) = closest(&time.value, schema.fields().iter().map(|field| field.name().as_str())) {
             error = error.with_hint(format!("did you mean {close:?}?"));
         }
-        return Err(external(error.at_node(time)));
+        return Err(external(error.at_ident(time)));
     };
     if !is_event_time(field) && !is_processing_time(field) {
         let error = SqlError::new(format!(
@@ -138,7 +138,7 @@ fn windowed(input: LogicalPlan, window: Window, time: &Ident) -> Result<LogicalP
             "declare WATERMARK FOR {0} AS {0} - INTERVAL '5' SECOND in its table, or a column AS PROCTIME()",
             time.value
         ));
-        return Err(external(error.at_node(time)));
+        return Err(external(error.at_ident(time)));
     }
     let column = datafusion_common::Column::from((qualifier, field));
     let node = WindowNode::new(input, window, column)?;
