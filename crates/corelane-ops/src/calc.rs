@@ -124,3 +124,219 @@ fn settled(kinds: &RowKinds, kept: &BooleanArray) -> RowKinds {
     });
     kept_rows.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+    use corelane_stream::OnError;
+    use datafusion_expr::Operator::{self as Op, And, Divide, Gt, Multiply, NotEq, Or, Plus};
+    use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr, case, col, lit};
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::evaluate::checked;
+    use crate::testing::{batch, context, schema, text};
+
+    type Expr = Arc<dyn PhysicalExpr>;
+
+    fn input() -> SchemaRef {
+        schema("a BIGINT, b BIGINT, s STRING")
+    }
+
+    fn column(name: &str) -> Expr {
+        col(name, &input()).unwrap()
+    }
+
+    fn binary(left: Expr, op: Op, right: Expr) -> Expr {
+        checked(Arc::new(BinaryExpr::new(left, op, right))).unwrap()
+    }
+
+    fn quotient() -> Expr {
+        binary(column("a"), Divide, column("b"))
+    }
+
+    fn b_is_not_zero() -> Expr {
+        binary(column("b"), NotEq, lit(0i64))
+    }
+
+    fn spec(predicate: Option<Expr>, columns: Vec<(Expr, DataType)>) -> CalcSpec {
+        let columns = columns.into_iter().enumerate();
+        let columns = columns
+            .map(|(index, (expr, data_type))| (expr, Arc::new(Field::new(format!("c{index}"), data_type, true)) as _));
+        let policy = RowPolicy { on_error: OnError::Skip, ..Default::default() };
+        CalcSpec { input: input(), predicate, columns: columns.collect(), policy: policy.into(), source: "t".into() }
+    }
+
+    fn run(spec: &CalcSpec, rows: &str) -> (String, Vec<String>) {
+        let (context, rejected) = context(8);
+        let mut calc = spec.build(&context).unwrap();
+        let mut out = Vec::new();
+        assert_eq!(calc.process(0, batch(&input(), rows), &mut out).unwrap(), Progress::Done);
+        for batch in &out {
+            assert_eq!(batch.schema(), spec.schema());
+        }
+        let rejected = rejected.take();
+        assert_eq!(calc.counters().bad_rows, rejected.len() as u64);
+        (text(&out), rejected)
+    }
+
+    fn check(predicate: Option<Expr>, columns: Vec<(Expr, DataType)>, rows: &str, expected: Expect) {
+        let (rows, rejected) = run(&spec(predicate, columns), rows);
+        expected.assert_eq(&[vec![rows], rejected].concat().join("\n"));
+    }
+
+    #[test]
+    fn rows_are_filtered_and_projected() {
+        check(
+            Some(binary(column("a"), Gt, lit(1i64))),
+            vec![(column("s"), DataType::Utf8View), (binary(column("a"), Plus, lit(10i64)), DataType::Int64)],
+            "+I[1, 0, x] +I[2, 0, y] +I[null, 0, z] +I[3, 0, null]",
+            expect!["+I[y, 12] +I[null, 13]"],
+        );
+    }
+
+    #[test]
+    fn columns_alone_are_not_computed() {
+        check(
+            None,
+            vec![(column("s"), DataType::Utf8View), (column("a"), DataType::Int64), (column("s"), DataType::Utf8View)],
+            "+I[1, 0, x] -D[2, 0, y]",
+            expect!["+I[x, 1, x] -D[y, 2, y]"],
+        );
+    }
+
+    #[test]
+    fn a_bad_row_costs_only_itself() {
+        check(
+            Some(binary(column("a"), Gt, lit(0i64))),
+            vec![(quotient(), DataType::Int64)],
+            "+I[8, 2, x] +I[-1, 1, x] +I[1, 0, x] +I[9, 3, x] +I[2, 0, null] +I[10, 5, y]",
+            expect![[r#"
+                +I[4] +I[3] +I[2]
+                bad division by zero: {"a":1,"b":0,"s":"x"}
+                bad division by zero: {"a":2,"b":0,"s":null}"#]],
+        );
+    }
+
+    #[test]
+    fn arithmetic_does_not_wrap() {
+        check(
+            None,
+            vec![(binary(column("a"), Multiply, column("b")), DataType::Int64)],
+            "+I[9223372036854775807, 2, x] +I[3, 2, x]",
+            expect![[r#"
+                +I[6]
+                bad overflow happened on: 9223372036854775807 * 2: {"a":9223372036854775807,"b":2,"s":"x"}"#]],
+        );
+    }
+
+    #[test]
+    fn a_failed_cast_is_a_bad_row() {
+        let cast = Arc::new(CastExpr::new(column("s"), DataType::Int32, None));
+        check(
+            None,
+            vec![(cast, DataType::Int32)],
+            "+I[1, 0, 7] +I[2, 0, seven]",
+            expect![[r#"
+                +I[7]
+                bad cannot cast string 'seven' to value of Int32 type: {"a":2,"b":0,"s":"seven"}"#]],
+        );
+    }
+
+    #[test]
+    fn branches_not_taken_do_not_fail() {
+        let guarded = case(None, vec![(b_is_not_zero(), quotient())], None).unwrap();
+        check(
+            None,
+            vec![(checked(guarded).unwrap(), DataType::Int64)],
+            "+I[8, 2, x] +I[1, 0, x] +I[1, null, x]",
+            expect!["+I[4] +I[null] +I[null]"],
+        );
+        let guarded = case(None, vec![(b_is_not_zero(), quotient())], Some(binary(column("a"), Divide, lit(2i64))));
+        check(
+            None,
+            vec![(checked(guarded.unwrap()).unwrap(), DataType::Int64)],
+            "+I[8, 2, x] +I[1, 0, x] +I[4, 0, x]",
+            expect!["+I[4] +I[0] +I[2]"],
+        );
+    }
+
+    #[test]
+    fn and_guards_what_comes_after() {
+        check(
+            Some(binary(b_is_not_zero(), And, binary(quotient(), Gt, lit(1i64)))),
+            vec![(column("a"), DataType::Int64)],
+            "+I[8, 2, x] +I[1, 0, x] +I[9, 3, x] +I[1, null, x] +I[5, 0, x]",
+            expect!["+I[8] +I[9]"],
+        );
+        // The same as a value, and by OR: row by row, each is decided by its left side.
+        let either = binary(binary(column("b"), Op::Eq, lit(0i64)), Or, binary(quotient(), Gt, lit(1i64)));
+        check(
+            None,
+            vec![
+                (binary(b_is_not_zero(), And, binary(quotient(), Gt, lit(1i64))), DataType::Boolean),
+                (either, DataType::Boolean),
+            ],
+            "+I[8, 2, x] +I[1, 0, x] +I[1, null, x] +I[1, 3, x]",
+            expect!["+I[true, true] +I[false, true] +I[null, null] +I[false, false]"],
+        );
+    }
+
+    #[test]
+    fn half_an_update_becomes_an_insert_or_a_delete() {
+        check(
+            Some(binary(column("a"), Gt, lit(1i64))),
+            vec![(column("a"), DataType::Int64)],
+            "-U[1, 0, x] +U[2, 0, x] -U[2, 0, x] +U[3, 0, x] -U[3, 0, x] +U[1, 0, x] +U[4, 0, y] -D[0, 0, z]",
+            expect!["+I[2] -U[2] +U[3] -D[3] +U[4]"],
+        );
+    }
+
+    #[test]
+    fn a_null_in_a_column_that_has_none_is_a_bad_row() {
+        let mut spec = spec(None, vec![(column("a"), DataType::Int64)]);
+        spec.columns[0].1 = Arc::new(Field::new("c0", DataType::Int64, false));
+        let (rows, rejected) = run(&spec, "+I[1, 0, x] +I[null, 0, x]");
+        assert_eq!(rows, "+I[1]");
+        assert_eq!(rejected, [r#"bad column `c0` is null, but it is NOT NULL: {"a":null,"b":0,"s":"x"}"#]);
+    }
+
+    #[test]
+    fn the_policy_may_be_to_fail() {
+        let mut spec = spec(None, vec![(quotient(), DataType::Int64)]);
+        spec.policy = Arc::new(RowPolicy::default());
+        let mut calc = spec.build(&context(8).0).unwrap();
+        let error = calc.process(0, batch(&input(), "+I[1, 1, x] +I[1, 0, y]"), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.message(), r#"division by zero: {"a":1,"b":0,"s":"y"}"#);
+    }
+
+    #[test]
+    fn plans_show_what_is_computed() {
+        let spec = spec(Some(binary(column("a"), Gt, lit(1i64))), vec![(quotient(), DataType::Int64)]);
+        expect!["select=[a / b AS c0], where=[a > 1]"].assert_eq(&spec.detail());
+    }
+
+    proptest! {
+        /// Rows one by one, and all at once, give the same rows and the same complaints.
+        #[test]
+        fn results_do_not_depend_on_batches(rows in prop::collection::vec((0i64..3, -1i64..2), 0..40), cut in 1usize..9) {
+            let predicate = binary(b_is_not_zero(), Or, binary(quotient(), Gt, column("a")));
+            let columns = vec![(binary(quotient(), Plus, column("b")), DataType::Int64)];
+            let spec = spec(Some(predicate), columns);
+            let lines: Vec<String> = rows.iter().map(|(a, b)| format!("+I[{a}, {b}, x]")).collect();
+            let whole = run(&spec, &lines.join(" "));
+            let mut parts = (Vec::new(), Vec::new());
+            for chunk in lines.chunks(cut) {
+                let (rows, rejected) = run(&spec, &chunk.join(" "));
+                parts.0.extend((!rows.is_empty()).then_some(rows));
+                parts.1.extend(rejected);
+            }
+            prop_assert_eq!(whole.0, parts.0.join(" "));
+            let (mut expected, mut found) = (whole.1, parts.1);
+            expected.sort();
+            found.sort();
+            prop_assert_eq!(expected, found);
+        }
+    }
+}

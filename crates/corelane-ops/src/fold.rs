@@ -250,3 +250,82 @@ impl Index {
         batches.collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{batch, folded, schema, text};
+
+    fn check(mut fold: ChangelogFold, batches: &[&str], expected: Expect) {
+        let schema = schema("k STRING, v BIGINT");
+        let pushed: Result<()> = batches.iter().try_for_each(|rows| fold.push(batch(&schema, rows)));
+        let count = fold.len();
+        let found = pushed.and_then(|()| fold.finish());
+        expected.assert_eq(&match found {
+            Ok(batches) => {
+                assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), count);
+                text(&batches.into_iter().map(ChangelogBatch::append).collect::<Vec<_>>())
+            }
+            Err(error) => error.message().to_owned(),
+        });
+    }
+
+    fn retracting() -> ChangelogFold {
+        ChangelogFold::new(schema("k STRING, v BIGINT"))
+    }
+
+    #[test]
+    fn inserts_keep_their_order() {
+        check(retracting(), &["+I[b, 1] +I[a, 2]", "+I[b, 1]"], expect!["+I[b, 1] +I[a, 2] +I[b, 1]"]);
+    }
+
+    #[test]
+    fn what_is_left_is_in_the_order_of_its_last_arrival() {
+        check(
+            retracting(),
+            &["+I[b, 1] +I[a, 2] +I[b, 1] +I[null, null]", "-D[b, 1] -U[a, 2] +U[a, 3]"],
+            expect!["+I[b, 1] +I[null, null] +I[a, 3]"],
+        );
+    }
+
+    #[test]
+    fn a_row_that_is_not_there_cannot_be_retracted() {
+        check(retracting(), &["+I[a, 1]", "-D[a, 2]"], expect!["a row was retracted that is not there"]);
+    }
+
+    #[test]
+    fn upserts_replace_by_key() {
+        let fold = ChangelogFold::upsert(schema("k STRING, v BIGINT"), vec![0]).unwrap();
+        check(fold, &["+I[a, 1] +I[b, 1] +U[a, 2]", "+U[c, 1] -D[b, null] -D[z, 1]"], expect!["+I[a, 2] +I[c, 1]"]);
+    }
+
+    proptest! {
+        #[test]
+        fn folding_is_the_multiset_of_rows(steps in prop::collection::vec((any::<bool>(), 0u8..4), 0..60), cut in 1usize..9) {
+            let schema = schema("k STRING, v BIGINT");
+            let mut live = [0usize; 4];
+            let mut lines = Vec::new();
+            for (adds, value) in steps {
+                let count = &mut live[usize::from(value)];
+                if !adds && *count == 0 {
+                    continue;
+                }
+                *count = if adds { *count + 1 } else { *count - 1 };
+                lines.push(format!("{}[k, {value}]", if adds { "+I" } else { "-D" }));
+            }
+            let mut fold = retracting();
+            let mut batches = Vec::new();
+            for chunk in lines.chunks(cut) {
+                batches.push(batch(&schema, &chunk.join(" ")));
+            }
+            for batch in &batches {
+                fold.push(batch.clone()).unwrap();
+            }
+            let left: Vec<ChangelogBatch> = fold.finish().unwrap().into_iter().map(ChangelogBatch::append).collect();
+            prop_assert_eq!(folded(&left), folded(&batches));
+        }
+    }
+}

@@ -9,9 +9,13 @@ pub mod calc;
 pub mod evaluate;
 pub mod fold;
 pub mod sort_limit;
+#[cfg(test)]
+mod testing;
 pub mod union;
+pub mod values;
 pub mod watermark;
 pub mod window;
+pub mod window_assign;
 
 pub use aggregate::{AGGREGATES, AggregateCall, AggregateFunction};
 pub use bad_rows::BadRows;
@@ -20,5 +24,7 @@ pub use evaluate::{Evaluated, Predicate, Projection, Selection, checked, evaluat
 pub use fold::ChangelogFold;
 pub use sort_limit::{SortKey, SortLimitSpec};
 pub use union::UnionSpec;
+pub use values::ValuesSource;
 pub use watermark::ColumnWatermark;
 pub use window::Window;
+pub use window_assign::WindowAssignSpec;

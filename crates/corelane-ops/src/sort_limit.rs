@@ -231,3 +231,113 @@ impl Operator for SortLimit {
 
 /// The one part of a snapshot: the rows so far.
 const PART: &str = "rows";
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{Narrow, Pieces, batch, context, rows_of, schema, text};
+
+    fn spec(keys: &[(usize, bool)], limit: Option<u64>, offset: u64, tie: &[usize]) -> SortLimitSpec {
+        let keys = keys.iter().map(|(column, descending)| SortKey {
+            column: *column,
+            descending: *descending,
+            nulls_first: !descending,
+        });
+        SortLimitSpec {
+            input: schema("k STRING, v BIGINT, p BIGINT"),
+            keys: keys.collect(),
+            limit,
+            offset,
+            tie: tie.to_vec(),
+        }
+    }
+
+    fn run(spec: &SortLimitSpec, batches: &[String], batch_rows: usize) -> Vec<ChangelogBatch> {
+        let (context, _) = context(batch_rows);
+        let mut operator = spec.build(&context).unwrap();
+        let mut out = Narrow::default();
+        for (index, rows) in batches.iter().enumerate() {
+            let progress = operator.process(0, batch(&spec.input, rows), &mut out).unwrap();
+            out.drain(operator.as_mut(), progress).unwrap();
+            if index % 2 == 1 {
+                let pieces = Pieces::of(operator.as_mut()).unwrap();
+                operator = spec.build(&context).unwrap();
+                pieces.restore(operator.as_mut()).unwrap();
+            }
+        }
+        let progress = operator.advance(Watermark(5), &mut out).unwrap();
+        out.drain(operator.as_mut(), progress).unwrap();
+        assert!(out.batches.is_empty(), "nothing comes out before the end");
+        let progress = operator.advance(Watermark::END, &mut out).unwrap();
+        out.drain(operator.as_mut(), progress).unwrap();
+        out.batches
+    }
+
+    fn check(spec: &SortLimitSpec, batches: &[&str], expected: Expect) {
+        let batches: Vec<String> = batches.iter().map(ToString::to_string).collect();
+        expected.assert_eq(&text(&run(spec, &batches, 2)));
+    }
+
+    #[test]
+    fn rows_come_out_in_order_and_ties_by_position() {
+        check(
+            &spec(&[(0, false)], None, 0, &[2]),
+            &["+I[b, 1, 9] +I[a, 5, 7]", "+I[null, 0, 8] +I[b, 2, 1]", "+I[a, 4, 3]"],
+            expect!["+I[null, 0, 8] +I[a, 4, 3] +I[a, 5, 7] +I[b, 2, 1] +I[b, 1, 9]"],
+        );
+        check(
+            &spec(&[(1, true)], Some(2), 1, &[2]),
+            &["+I[b, 1, 9] +I[a, 5, 7]", "+I[c, null, 8] +I[b, 2, 1]", "+I[a, 4, 3]"],
+            expect!["+I[a, 4, 3] +I[b, 2, 1]"],
+        );
+    }
+
+    #[test]
+    fn a_limit_alone_takes_the_first_by_position() {
+        check(
+            &spec(&[], Some(2), 0, &[2]),
+            &["+I[b, 1, 9] +I[a, 5, 7] +I[c, 0, 8]", "+I[b, 2, 1]"],
+            expect!["+I[b, 2, 1] +I[a, 5, 7]"],
+        );
+    }
+
+    #[test]
+    fn what_was_retracted_is_not_sorted() {
+        check(
+            &spec(&[(1, false)], Some(2), 0, &[]),
+            &["+I[a, 1, 0] +I[b, 2, 0]", "-U[a, 1, 0] +U[a, 9, 0] +I[c, 3, 0]", "-D[c, 3, 0]"],
+            expect!["+I[b, 2, 0] +I[a, 9, 0]"],
+        );
+    }
+
+    #[test]
+    fn an_offset_past_the_end_leaves_nothing() {
+        check(&spec(&[(1, false)], Some(u64::MAX), u64::MAX, &[]), &["+I[a, 1, 0]"], expect![""]);
+        check(&spec(&[(1, false)], Some(0), 0, &[]), &["+I[a, 1, 0] +I[a, 1, 0]", "+I[b, 0, 0]"], expect![""]);
+    }
+
+    proptest! {
+        #[test]
+        fn sorting_is_sorting(
+            rows in prop::collection::vec((0u8..5, 0u8..5), 0..60),
+            cut in 1usize..9,
+            limit in prop::option::of(0u64..8),
+            offset in 0u64..4,
+        ) {
+            let lines: Vec<String> =
+                rows.iter().enumerate().map(|(position, (k, v))| format!("+I[{k}, {v}, {position}]")).collect();
+            let batches: Vec<String> = lines.chunks(cut).map(|chunk| chunk.join(" ")).collect();
+            let spec = spec(&[(1, true), (0, false)], limit, offset, &[2]);
+            let found: Vec<String> = rows_of(&run(&spec, &batches, 3)).into_iter().map(|(_, row)| row).collect();
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            order.sort_by_key(|row| (std::cmp::Reverse(rows[*row].1), rows[*row].0, *row));
+            let expected = order.iter().map(|row| format!("{}, {}, {row}", rows[*row].0, rows[*row].1));
+            let expected: Vec<String> =
+                expected.skip(offset as usize).take(limit.unwrap_or(u64::MAX) as usize).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

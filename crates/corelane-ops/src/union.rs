@@ -67,3 +67,21 @@ fn renamed(rows: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     RecordBatch::try_new_with_options(Arc::clone(schema), rows.columns().to_vec(), &options)
         .map_err(|error| Error::internal(format!("the inputs of a union differ: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{batch, context, schema, text};
+
+    #[test]
+    fn rows_of_all_ports_pass_under_one_name() {
+        let spec = UnionSpec { schema: schema("k STRING") };
+        let mut union = spec.build(&context(8).0).unwrap();
+        let mut out = Vec::new();
+        assert_eq!(union.process(0, batch(&spec.schema, "+I[a]"), &mut out).unwrap(), Progress::Done);
+        assert_eq!(union.process(1, batch(&schema("other STRING"), "-D[a]"), &mut out).unwrap(), Progress::Done);
+        assert_eq!(text(&out), "+I[a] -D[a]");
+        assert!(out.iter().all(|batch| batch.schema() == spec.schema));
+        assert!(union.process(0, batch(&schema("k INT"), "+I[1]"), &mut out).is_err());
+    }
+}
