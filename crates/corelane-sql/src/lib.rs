@@ -1,1 +1,3 @@
-//! placeholder
+//! From SQL text to a checked plan to a dataflow.
+
+pub mod functions;
