@@ -1,0 +1,4 @@
+//! Whole jobs, from SQL text to rows, against oracles and goldens. One binary, so that it links once.
+
+mod harness;
+mod nexmark;

@@ -1,0 +1,2 @@
+-- Every bid, unchanged.
+SELECT auction, bidder, price, `dateTime`, extra FROM bid;
