@@ -4,7 +4,9 @@
 //! specs are the plain data that plans hold. Nothing here reads a clock, starts a thread or does I/O.
 
 pub mod aggregate;
+#[cfg(test)]
+mod testing;
 pub mod window;
 
-pub use aggregate::{AGGREGATES, AggregateCall, AggregateFunction};
+pub use aggregate::{AGGREGATES, Accumulators, AggregateCall, AggregateFunction, accumulators};
 pub use window::Window;
