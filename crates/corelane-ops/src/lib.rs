@@ -17,7 +17,7 @@ pub mod watermark;
 pub mod window;
 pub mod window_assign;
 
-pub use aggregate::{AGGREGATES, AggregateCall, AggregateFunction};
+pub use aggregate::{AGGREGATES, Accumulators, AggregateCall, AggregateFunction, accumulators};
 pub use bad_rows::BadRows;
 pub use calc::CalcSpec;
 pub use evaluate::{Evaluated, Predicate, Projection, Selection, checked, evaluate_rows};

@@ -1,0 +1,201 @@
+//! SUM and AVG of integers and decimals, exact whatever the order of arrival.
+//!
+//! A total is 192 bits wide, so it cannot overflow on its way; only a result that does not fit
+//! its type is an error, and only while it is asked for.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, Int64Type};
+use corelane_stream::{Error, Result};
+
+use super::accumulators::{Accumulators, each_row};
+
+/// `high * 2^128 + low` over `count` values.
+#[derive(Clone, Copy, Default)]
+struct Total {
+    low: i128,
+    high: i64,
+    count: i64,
+}
+
+impl Total {
+    #[inline]
+    fn add(&mut self, value: i128) {
+        let (low, overflow) = self.low.overflowing_add(value);
+        self.low = low;
+        if overflow {
+            self.high += if value < 0 { -1 } else { 1 };
+        }
+    }
+
+    #[inline]
+    fn subtract(&mut self, value: i128) {
+        let (low, overflow) = self.low.overflowing_sub(value);
+        self.low = low;
+        if overflow {
+            self.high -= if value < 0 { -1 } else { 1 };
+        }
+    }
+}
+
+/// What becomes of a total.
+#[derive(Clone, Copy, Debug)]
+pub enum Finish {
+    Sum,
+    /// The mean truncated toward zero.
+    AvgTruncated,
+    /// The mean with this many more digits behind the point than the argument, rounded half up.
+    AvgRounded {
+        digits: u32,
+    },
+}
+
+impl Finish {
+    fn of(self, total: &Total) -> Option<i128> {
+        if total.high != 0 {
+            return None;
+        }
+        match self {
+            Finish::Sum => Some(total.low),
+            Finish::AvgTruncated => Some(total.low / i128::from(total.count)),
+            Finish::AvgRounded { digits } => {
+                let count = i128::from(total.count);
+                let power = 10i128.checked_pow(digits)?;
+                let whole = (total.low / count).checked_mul(power)?;
+                let rest = (total.low % count).checked_mul(power)?;
+                let half_up = if (rest % count).abs() * 2 >= count { rest.signum() } else { 0 };
+                whole.checked_add(rest / count)?.checked_add(half_up)
+            }
+        }
+    }
+}
+
+/// Totals of an integer or decimal argument.
+pub struct ExactSum<T> {
+    totals: Vec<Total>,
+    finish: Finish,
+    output: DataType,
+    /// For messages: `SUM of "price"`.
+    title: String,
+    argument: PhantomData<T>,
+}
+
+impl<T> ExactSum<T> {
+    pub fn new(finish: Finish, output: DataType, title: String) -> Self {
+        ExactSum { totals: Vec::new(), finish, output, title, argument: PhantomData }
+    }
+
+    fn out_of_range(&self) -> Error {
+        Error::data(format!("the {} is out of range for {}", self.title, self.output))
+            .with_hint("cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE")
+    }
+}
+
+impl<T> Accumulators for ExactSum<T>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<i128> + TryFrom<i128>,
+{
+    fn resize(&mut self, groups: usize) {
+        if self.totals.len() < groups {
+            self.totals.resize(groups, Total::default());
+        }
+    }
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        columns: &[ArrayRef],
+        keep: Option<&BooleanArray>,
+        retract: Option<&[bool]>,
+    ) -> Result<()> {
+        let argument = columns[0].as_primitive::<T>();
+        let values = argument.values();
+        let totals = &mut self.totals[..];
+        each_row(groups, columns[0].nulls(), keep, retract, |row, group, retracts| {
+            let total = &mut totals[group];
+            if retracts {
+                total.subtract(values[row].into());
+                total.count -= 1;
+            } else {
+                total.add(values[row].into());
+                total.count += 1;
+            }
+        });
+        Ok(())
+    }
+
+    fn merge(&mut self, groups: &[u32], states: &[ArrayRef]) -> Result<()> {
+        let low = states[0].as_primitive::<Decimal128Type>().values();
+        let high = states[1].as_primitive::<Int64Type>().values();
+        let count = states[2].as_primitive::<Int64Type>().values();
+        for (row, group) in groups.iter().enumerate() {
+            let total = &mut self.totals[*group as usize];
+            total.add(low[row]);
+            total.high += high[row];
+            total.count += count[row];
+        }
+        Ok(())
+    }
+
+    fn state_fields(&self) -> Vec<Field> {
+        vec![
+            Field::new("low", DataType::Decimal128(DECIMAL128_MAX_PRECISION, 0), false),
+            Field::new("high", DataType::Int64, false),
+            Field::new("count", DataType::Int64, false),
+        ]
+    }
+
+    fn states(&mut self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
+        let totals = || groups.iter().map(|group| &self.totals[*group as usize]);
+        let low = Decimal128Array::from_iter_values(totals().map(|total| total.low));
+        Ok(vec![
+            Arc::new(low.with_precision_and_scale(DECIMAL128_MAX_PRECISION, 0)?),
+            Arc::new(Int64Array::from_iter_values(totals().map(|total| total.high))),
+            Arc::new(Int64Array::from_iter_values(totals().map(|total| total.count))),
+        ])
+    }
+
+    fn values(&mut self, groups: &[u32]) -> Result<ArrayRef> {
+        let totals = groups.iter().map(|group| &self.totals[*group as usize]);
+        if let DataType::Decimal128(precision, scale) = self.output {
+            let bound = 10i128.pow(u32::from(precision));
+            let mut results = Vec::with_capacity(groups.len());
+            for total in totals {
+                results.push(match total.count {
+                    0 => None,
+                    _ => {
+                        let result = self.finish.of(total).filter(|result| result.unsigned_abs() < bound as u128);
+                        Some(result.ok_or_else(|| self.out_of_range())?)
+                    }
+                });
+            }
+            return Ok(Arc::new(Decimal128Array::from(results).with_precision_and_scale(precision, scale)?));
+        }
+        let mut results = Vec::with_capacity(groups.len());
+        for total in totals {
+            results.push(match total.count {
+                0 => None,
+                _ => {
+                    let result = self.finish.of(total).and_then(|result| T::Native::try_from(result).ok());
+                    Some(result.ok_or_else(|| self.out_of_range())?)
+                }
+            });
+        }
+        let results: ArrayRef = Arc::new(results.into_iter().collect::<PrimitiveArray<T>>());
+        if *results.data_type() == self.output { Ok(results) } else { Ok(cast(&results, &self.output)?) }
+    }
+
+    fn clear(&mut self, groups: &[u32]) {
+        for group in groups {
+            self.totals[*group as usize] = Total::default();
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.totals.capacity() * size_of::<Total>()
+    }
+}
