@@ -4,9 +4,13 @@
 //! specs are the plain data that plans hold. Nothing here reads a clock, starts a thread or does I/O.
 
 pub mod aggregate;
+pub mod group_aggregate;
+mod local_aggregate;
+mod row_json;
 #[cfg(test)]
 mod testing;
 pub mod window;
 
 pub use aggregate::{AGGREGATES, Accumulators, AggregateCall, AggregateFunction, accumulators};
+pub use group_aggregate::{GroupAggregateSpec, Phase};
 pub use window::Window;
