@@ -9,6 +9,9 @@ pub mod calc;
 pub mod evaluate;
 pub mod fold;
 pub mod sort_limit;
+pub mod group_aggregate;
+mod local_aggregate;
+mod row_json;
 #[cfg(test)]
 mod testing;
 pub mod union;
@@ -26,5 +29,6 @@ pub use sort_limit::{SortKey, SortLimitSpec};
 pub use union::UnionSpec;
 pub use values::ValuesSource;
 pub use watermark::ColumnWatermark;
+pub use group_aggregate::{GroupAggregateSpec, Phase};
 pub use window::Window;
 pub use window_assign::WindowAssignSpec;

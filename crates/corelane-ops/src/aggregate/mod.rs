@@ -2,16 +2,20 @@
 
 mod accumulators;
 mod all_null;
+pub(crate) mod call_set;
+pub(crate) mod changes;
 mod choice;
 mod count;
 mod exact_sum;
 mod extreme;
 mod float_sum;
 mod function;
+pub(crate) mod group_table;
 mod ordered;
 mod variance;
 mod wide;
 
 pub use accumulators::Accumulators;
 pub use choice::accumulators;
+pub(crate) use function::describe;
 pub use function::{AGGREGATES, AggregateCall, AggregateDef, AggregateFunction};
