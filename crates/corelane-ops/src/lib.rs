@@ -4,7 +4,21 @@
 //! specs are the plain data that plans hold. Nothing here reads a clock, starts a thread or does I/O.
 
 pub mod aggregate;
+pub mod bad_rows;
+pub mod calc;
+pub mod evaluate;
+pub mod fold;
+pub mod sort_limit;
+pub mod union;
+pub mod watermark;
 pub mod window;
 
 pub use aggregate::{AGGREGATES, AggregateCall, AggregateFunction};
+pub use bad_rows::BadRows;
+pub use calc::CalcSpec;
+pub use evaluate::{Evaluated, Predicate, Projection, Selection, checked, evaluate_rows};
+pub use fold::ChangelogFold;
+pub use sort_limit::{SortKey, SortLimitSpec};
+pub use union::UnionSpec;
+pub use watermark::ColumnWatermark;
 pub use window::Window;

@@ -1,0 +1,78 @@
+//! Rows that could not be used, on their way to what their table's policy says.
+//!
+//! Operators see batches, policies see rows: here one row of a batch becomes a line of JSON with
+//! a reason a person can read. Never on the hot path.
+
+use std::rc::Rc;
+
+use arrow::array::RecordBatch;
+use arrow::json::WriterBuilder;
+use arrow::json::writer::LineDelimited;
+use corelane_stream::limits::BAD_ROW_BYTES_MAX;
+use corelane_stream::source::METADATA_KEY;
+use corelane_stream::{BadRow, OperatorContext, OperatorCounters, Result, RowErrors, RowPolicy};
+
+/// Where one operator on one worker reports its bad and late rows, and how many there were.
+pub struct BadRows {
+    errors: Rc<dyn RowErrors>,
+    /// What the rows come from, in the user's words.
+    source: String,
+    bad: u64,
+    late: u64,
+}
+
+impl BadRows {
+    /// # Errors
+    /// If the dead-letter output cannot be opened.
+    pub fn open(context: &OperatorContext, policy: &RowPolicy, source: &str) -> Result<Self> {
+        Ok(BadRows { errors: context.row_errors(policy)?, source: source.to_owned(), bad: 0, late: 0 })
+    }
+
+    /// Reports one row that could not be computed.
+    ///
+    /// # Errors
+    /// If the policy is to fail, or the dead letter cannot be written.
+    pub fn bad(&mut self, rows: &RecordBatch, row: usize, reason: &str) -> Result<()> {
+        self.bad += 1;
+        let raw = json(rows, row);
+        self.errors.bad(&BadRow { source: &self.source, position: None, raw: raw.as_bytes(), reason })
+    }
+
+    /// Reports one row that came too late.
+    ///
+    /// # Errors
+    /// If the dead letter cannot be written.
+    pub fn late(&mut self, rows: &RecordBatch, row: usize, reason: &str) -> Result<()> {
+        self.late += 1;
+        let raw = json(rows, row);
+        self.errors.late(&BadRow { source: &self.source, position: None, raw: raw.as_bytes(), reason })
+    }
+
+    /// Adds what was counted here.
+    pub fn count(&self, counters: &mut OperatorCounters) {
+        counters.bad_rows += self.bad;
+        counters.late_rows += self.late;
+    }
+}
+
+/// One row as a JSON object, without the columns that are not the user's.
+fn json(rows: &RecordBatch, row: usize) -> String {
+    let schema = rows.schema_ref();
+    let shown: Vec<usize> =
+        (0..rows.num_columns()).filter(|column| !schema.field(*column).metadata().contains_key(METADATA_KEY)).collect();
+    let mut text = Vec::new();
+    let written = rows.slice(row, 1).project(&shown).and_then(|shown| {
+        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut text);
+        writer.write(&shown)?;
+        writer.finish()
+    });
+    if written.is_err() {
+        // A type that JSON has no word for: what matters most is the reason, which is not lost.
+        return "{}".to_owned();
+    }
+    let mut text = String::from_utf8_lossy(&text).trim_end().to_owned();
+    if BAD_ROW_BYTES_MAX < text.len() {
+        text.truncate(text.floor_char_boundary(BAD_ROW_BYTES_MAX));
+    }
+    text
+}
