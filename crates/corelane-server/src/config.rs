@@ -311,7 +311,7 @@ impl Settings {
         // Kubernetes puts CORELANE_SERVICE_HOST and the like into every container beside a service
         // of our name, so an unknown variable is an error only where it looks like a slip.
         match nearest(name, names.iter().map(String::as_str)) {
-            Some(_) => Err(unknown("environment variable", name, names.iter().map(String::as_str))),
+            Some(_) => Err(unknown("environment variable", name, names.iter().map(String::as_str)).into()),
             None => Ok(()),
         }
     }

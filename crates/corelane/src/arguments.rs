@@ -257,7 +257,8 @@ mod tests {
 
     #[test]
     fn a_run_with_settings() {
-        let arguments = run("run q.sql --set a.b=c --set d=e=f --cores 0-3,6 --no-pin --overprovisioned=false --format json");
+        let arguments =
+            run("run q.sql --set a.b=c --set d=e=f --cores 0-3,6 --no-pin --overprovisioned=false --format json");
         assert_eq!(arguments.script.file, Some(PathBuf::from("q.sql")));
         assert_eq!(arguments.script.sets, [("a.b".into(), "c".into()), ("d".into(), "e=f".into())]);
         assert_eq!(arguments.format, Some(Format::Json));

@@ -129,12 +129,8 @@ mod tests {
 
     #[test]
     fn the_summary_never_hides_losses() {
-        let mut report = JobReport {
-            elapsed: Duration::from_secs(2),
-            rows_in: 2_000_000,
-            rows_out: 200,
-            ..JobReport::default()
-        };
+        let mut report =
+            JobReport { elapsed: Duration::from_secs(2), rows_in: 2_000_000, rows_out: 200, ..JobReport::default() };
         assert_eq!(summary_line(&report, Summary::Losses), None);
         report.late_rows = 1;
         report.bad_rows = 1_200;

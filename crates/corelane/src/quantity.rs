@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use arrow::temporal_conversions::timestamp_ms_to_datetime;
+
 /// `12,345,678`.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -44,23 +46,10 @@ pub fn duration(elapsed: Duration) -> String {
 
 /// `2023-11-14 22:13:20`, of milliseconds since the epoch.
 pub fn timestamp(millis: i64) -> String {
-    let seconds = millis.div_euclid(1_000);
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
-}
-
-/// The date of a day counted from the epoch; after Howard Hinnant, "chrono-compatible low-level
-/// date algorithms". The whole of a calendar crate for one line of progress would be too much.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    match timestamp_ms_to_datetime(millis.div_euclid(1_000) * 1_000) {
+        Some(time) => time.to_string(),
+        None => "beyond the calendar".into(),
+    }
 }
 
 /// `1 row`, `2 rows`.
@@ -90,7 +79,10 @@ mod tests {
         assert_eq!(row_rate(3_400_000, Duration::from_secs(1)), "3.4 M rows/s");
         assert_eq!(row_rate(5, Duration::ZERO), "0 rows/s");
         assert_eq!([850, 1_300_000, 250_000].map(nanoseconds), ["850 ns", "1.3 ms", "250 us"]);
-        assert_eq!([840, 12_300, 125_000].map(|ms| duration(Duration::from_millis(ms))), ["0.84 s", "12.3 s", "2 min 5 s"]);
+        assert_eq!(
+            [840, 12_300, 125_000].map(|ms| duration(Duration::from_millis(ms))),
+            ["0.84 s", "12.3 s", "2 min 5 s"]
+        );
         assert_eq!(
             [0, 1_709_210_096_999, -1].map(timestamp),
             ["1970-01-01 00:00:00", "2024-02-29 12:34:56", "1969-12-31 23:59:59"]

@@ -79,9 +79,7 @@ impl Destination {
 
     fn attempt(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failed> {
         match self {
-            Destination::StandardOutput(out) => {
-                write(out).map_err(|error| Failed::writing("standard output", &error))
-            }
+            Destination::StandardOutput(out) => write(out).map_err(|error| Failed::writing("standard output", &error)),
             Destination::Device(path, out) => {
                 write(out).map_err(|error| Failed::writing(&path.display().to_string(), &error))
             }

@@ -4,12 +4,12 @@ use arrow::datatypes::SchemaRef;
 use comfy_table::ContentArrangement;
 use corelane_server::{ChangelogBatch, ChangelogMode, ResultFold};
 
+use super::Printer;
 use super::changelog::Changelog;
 use super::csv::Csv;
 use super::destination::Destination;
 use super::json::Json;
 use super::table::Boxed;
-use super::Printer;
 use crate::arguments::Format;
 use crate::exit::{Exit, Failed};
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray};
+use arrow::array::{
+    Array, ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray,
+};
 use corelane_server::RowKind::{self, Insert, UpdateAfter, UpdateBefore};
 use expect_test::{Expect, expect};
 
@@ -11,7 +13,8 @@ use super::*;
 fn rows() -> RecordBatch {
     let names: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a, \"b\""), Some(""), None, Some("tab\there")]));
     let counts: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(-20), None, Some(300)]));
-    let prices = Decimal128Array::from(vec![Some(150), Some(5), None, Some(0)]).with_precision_and_scale(10, 2).unwrap();
+    let prices =
+        Decimal128Array::from(vec![Some(150), Some(5), None, Some(0)]).with_precision_and_scale(10, 2).unwrap();
     let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![0, 1_500, 86_400_000, 1_700_000_000_123]));
     RecordBatch::try_from_iter([("name", names), ("n", counts), ("price", Arc::new(prices)), ("ts", times)]).unwrap()
 }
