@@ -1,0 +1,161 @@
+//! Which worker runs on which CPU, and under which driver.
+
+use corelane_stream::limits::WORKERS_MAX;
+use corelane_stream::{Error, Result};
+
+use crate::config::{DriverChoice, RuntimeConfig, SPIN_US_DEFAULT, WorkerConfig, ranges};
+use crate::probe::MachineFacts;
+
+/// What runs the workers' steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverKind {
+    Glommio,
+    Threads,
+}
+
+impl DriverKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            DriverKind::Glommio => "glommio",
+            DriverKind::Threads => "threads",
+        }
+    }
+}
+
+/// A configuration that fits the machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placement {
+    pub workers: Vec<WorkerConfig>,
+    pub pin: bool,
+    pub driver: DriverKind,
+    /// What the user should know of the choice, a line each.
+    pub notices: Vec<String>,
+}
+
+impl RuntimeConfig {
+    /// Fits the configuration to the machine.
+    ///
+    /// # Errors
+    /// If a bound is broken, a CPU may not be used, or glommio was asked for and cannot run.
+    pub fn resolve(&self, facts: &MachineFacts) -> Result<Placement> {
+        self.check()?;
+        let mut notices = Vec::new();
+        let cpus = self.cpus(facts)?;
+        let workers = self.workers.unwrap_or(cpus.len().min(WORKERS_MAX));
+        let shared = workers > cpus.len();
+        let spin_us = if shared || self.overprovisioned { 0 } else { SPIN_US_DEFAULT };
+        if shared {
+            let given = cpus.len();
+            notices.push(format!("{workers} workers share {given} CPUs ({}); they do not spin", ranges(&cpus)));
+        }
+        let configs = (0..workers).map(|worker| self.worker(cpus[worker % cpus.len()], spin_us)).collect();
+        let driver = self.driver(facts, &mut notices)?;
+        Ok(Placement { workers: configs, pin: self.pin && !self.overprovisioned, driver, notices })
+    }
+
+    fn cpus(&self, facts: &MachineFacts) -> Result<Vec<usize>> {
+        let allowed = facts.allowed();
+        let cpus = match &self.cores {
+            Some(cores) => cores.cpus().to_vec(),
+            None => facts.physical(),
+        };
+        let known = |cpu: &usize| allowed.contains(cpu);
+        let named = cpus.iter().map(|cpu| ("--cores", cpu)).chain(self.per_core.keys().map(|cpu| ("[core.N]", cpu)));
+        for (flag, cpu) in named {
+            if !known(cpu) {
+                return Err(Error::invalid(format!("{flag} names CPU {cpu}, which this process may not use"))
+                    .with_hint(format!("it may use {}", ranges(&allowed))));
+            }
+        }
+        if cpus.is_empty() {
+            return Err(Error::internal("the machine shows no CPU that this process may use"));
+        }
+        Ok(cpus)
+    }
+
+    fn driver(&self, facts: &MachineFacts, notices: &mut Vec<String>) -> Result<DriverKind> {
+        match (self.driver, facts.glommio_refused()) {
+            (DriverChoice::Threads, _) => Ok(DriverKind::Threads),
+            (DriverChoice::Auto | DriverChoice::Glommio, None) => Ok(DriverKind::Glommio),
+            (DriverChoice::Auto, Some(reason)) => {
+                notices.push(format!("running on plain threads: {reason}"));
+                Ok(DriverKind::Threads)
+            }
+            (DriverChoice::Glommio, Some(reason)) => {
+                Err(Error::io(format!("cannot start the glommio driver: {reason}"))
+                    .with_hint("use --driver threads, or leave --driver out"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::probe::{Cpu, IoUring};
+
+    /// A machine without faults: this many cores, one hardware thread each.
+    pub(crate) fn machine(cpus: usize) -> MachineFacts {
+        MachineFacts {
+            kernel: "6.18.0".to_owned(),
+            cpus: (0..cpus).map(|id| Cpu { id, siblings: vec![id], numa_node: 0 }).collect(),
+            io_uring: IoUring::Allowed,
+            memlock_bytes: None,
+            governor: None,
+            cpu_quota: None,
+            memory_bytes: 1 << 34,
+        }
+    }
+
+    fn placed(config: &RuntimeConfig, facts: &MachineFacts) -> Vec<usize> {
+        config.resolve(facts).unwrap().workers.iter().map(|worker| worker.cpu).collect()
+    }
+
+    #[test]
+    fn one_worker_per_physical_core_by_default() {
+        let mut facts = machine(4);
+        assert_eq!(placed(&RuntimeConfig::default(), &facts), [0, 1, 2, 3]);
+        for cpu in &mut facts.cpus {
+            cpu.siblings = vec![cpu.id / 2 * 2, cpu.id / 2 * 2 + 1];
+        }
+        assert_eq!(placed(&RuntimeConfig::default(), &facts), [0, 2]);
+    }
+
+    #[test]
+    fn cores_must_be_allowed() {
+        let config = RuntimeConfig { cores: Some("1,99".parse().unwrap()), ..RuntimeConfig::default() };
+        let error = config.resolve(&machine(4)).unwrap_err();
+        assert_eq!(error.to_string(), "--cores names CPU 99, which this process may not use");
+        assert_eq!(error.hint(), Some("it may use 0-3"));
+    }
+
+    #[test]
+    fn more_workers_than_cpus_share_and_do_not_spin() {
+        let config = RuntimeConfig {
+            workers: Some(5),
+            cores: Some("1-2".parse().unwrap()),
+            ..RuntimeConfig::default()
+        };
+        let placement = config.resolve(&machine(4)).unwrap();
+        assert!(placement.workers.iter().all(|worker| worker.spin_us == 0));
+        assert_eq!(placed(&config, &machine(4)), [1, 2, 1, 2, 1]);
+        assert_eq!(placement.notices, ["5 workers share 2 CPUs (1-2); they do not spin"]);
+    }
+
+    #[test]
+    fn glommio_gives_way_with_a_reason() {
+        let mut facts = machine(1);
+        facts.io_uring = IoUring::Refused("io_uring is not permitted".to_owned());
+        let placement = RuntimeConfig::default().resolve(&facts).unwrap();
+        assert_eq!(placement.driver, DriverKind::Threads);
+        assert_eq!(placement.notices, ["running on plain threads: io_uring is not permitted"]);
+        facts.io_uring = IoUring::Allowed;
+        facts.memlock_bytes = Some(64 << 10);
+        let config = RuntimeConfig { driver: DriverChoice::Glommio, ..RuntimeConfig::default() };
+        let error = config.resolve(&facts).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot start the glommio driver: only 64 KiB of memory may be locked and io_uring needs 512 (ulimit -l)"
+        );
+    }
+}

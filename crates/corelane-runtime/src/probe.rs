@@ -1,0 +1,282 @@
+//! What the machine is and allows, before anything relies on it.
+//!
+//! glommio panics where io_uring is refused (most containers) and fails where little memory may
+//! be locked, so both are asked of the kernel first, by hand.
+
+use std::fs;
+use std::mem::MaybeUninit;
+
+use crate::config::ranges;
+
+/// Locked memory that glommio insists on.
+pub const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
+
+/// Whether the kernel lets us use io_uring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IoUring {
+    Allowed,
+    /// Why not, as a clause: `the kernel has no io_uring`.
+    Refused(String),
+}
+
+/// One CPU that the process may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    pub id: usize,
+    /// The CPUs of the same physical core, itself included, in order.
+    pub siblings: Vec<usize>,
+    pub numa_node: usize,
+}
+
+/// What `probe` found. Plain data, so that tests can make machines up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MachineFacts {
+    /// `6.18.0`.
+    pub kernel: String,
+    /// The CPUs the process may use, in order.
+    pub cpus: Vec<Cpu>,
+    pub io_uring: IoUring,
+    /// Bytes that may be locked, after raising the soft limit to the hard one; `None`: any.
+    pub memlock_bytes: Option<u64>,
+    /// The frequency governor of the first CPU, if there is one.
+    pub governor: Option<String>,
+    /// CPUs that the control group may use at once, if it is limited.
+    pub cpu_quota: Option<f64>,
+    pub memory_bytes: u64,
+}
+
+impl MachineFacts {
+    /// The numbers of the CPUs the process may use.
+    pub fn allowed(&self) -> Vec<usize> {
+        self.cpus.iter().map(|cpu| cpu.id).collect()
+    }
+
+    /// One CPU of each physical core.
+    pub fn physical(&self) -> Vec<usize> {
+        let allowed = self.allowed();
+        let first = |cpu: &&Cpu| cpu.siblings.iter().find(|id| allowed.contains(id)).is_none_or(|id| *id == cpu.id);
+        self.cpus.iter().filter(first).map(|cpu| cpu.id).collect()
+    }
+
+    pub fn numa_nodes(&self) -> usize {
+        let mut nodes: Vec<usize> = self.cpus.iter().map(|cpu| cpu.numa_node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes.len()
+    }
+
+    /// Why glommio cannot run here, if it cannot.
+    pub fn glommio_refused(&self) -> Option<String> {
+        match (&self.io_uring, self.memlock_bytes) {
+            (IoUring::Refused(reason), _) => Some(reason.clone()),
+            (IoUring::Allowed, Some(bytes)) if bytes < MEMLOCK_BYTES_MIN => Some(format!(
+                "only {} KiB of memory may be locked and io_uring needs {} (ulimit -l)",
+                bytes >> 10,
+                MEMLOCK_BYTES_MIN >> 10
+            )),
+            (IoUring::Allowed, _) => None,
+        }
+    }
+}
+
+/// Looks at the machine. Raises the soft limit of locked memory to the hard one.
+pub fn probe() -> MachineFacts {
+    MachineFacts {
+        kernel: line("/proc/sys/kernel/osrelease").unwrap_or_default(),
+        cpus: allowed_cpus().into_iter().map(cpu).collect(),
+        io_uring: probe_io_uring(),
+        memlock_bytes: raise_memlock(),
+        governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        cpu_quota: cpu_quota(),
+        memory_bytes: memory_bytes(),
+    }
+}
+
+/// What would make this machine a better one, a sentence each.
+pub fn advice(facts: &MachineFacts) -> Vec<String> {
+    let mut advice = Vec::new();
+    if let Some(reason) = facts.glommio_refused() {
+        advice.push(format!(
+            "glommio cannot run: {reason}; plain threads are used, which is as fast while there is work"
+        ));
+    }
+    if let Some(governor) = facts.governor.as_deref().filter(|governor| *governor != "performance") {
+        advice.push(format!("the CPU governor is {governor:?}; \"performance\" avoids slow starts after idling"));
+    }
+    if let Some(quota) = facts.cpu_quota.filter(|quota| *quota < facts.physical().len() as f64) {
+        advice.push(format!(
+            "the control group allows {quota:.1} CPUs but {} cores are visible; use --workers {} so that no worker is throttled",
+            facts.physical().len(),
+            (quota.floor() as usize).max(1)
+        ));
+    }
+    if facts.numa_nodes() > 1 {
+        advice.push(format!(
+            "there are {} NUMA nodes; one process per node, each with its own --cores, avoids remote memory",
+            facts.numa_nodes()
+        ));
+    }
+    let (allowed, physical) = (facts.allowed(), facts.physical());
+    if allowed.len() > physical.len() {
+        advice.push(format!(
+            "CPUs {} are hardware threads of {} cores; workers take one of each core ({}) unless --cores says otherwise",
+            ranges(&allowed),
+            physical.len(),
+            ranges(&physical)
+        ));
+    }
+    advice
+}
+
+/// CPU time of the calling thread.
+pub fn thread_cpu_ns() -> u64 {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the kernel writes one timespec; zeroed is a valid one should it refuse.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr());
+        time.assume_init()
+    };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+fn line(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().next()?.trim();
+    if line.is_empty() { None } else { Some(line.to_owned()) }
+}
+
+fn allowed_cpus() -> Vec<usize> {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: the set is plain bits, valid when zeroed, and the kernel writes at most its size.
+    let (refused, set) = unsafe {
+        let refused = libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr());
+        (refused != 0, set.assume_init())
+    };
+    if refused {
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        return (0..count).collect();
+    }
+    // SAFETY: the index is below the size of the set.
+    (0..libc::CPU_SETSIZE as usize).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) }).collect()
+}
+
+fn cpu(id: usize) -> Cpu {
+    let topology = format!("/sys/devices/system/cpu/cpu{id}/topology/thread_siblings_list");
+    let siblings = line(&topology).and_then(|list| list.parse::<crate::config::CoreSet>().ok());
+    let siblings = siblings.map_or_else(|| vec![id], |set| set.cpus().to_vec());
+    Cpu { id, siblings, numa_node: numa_node(id) }
+}
+
+/// A CPU's folder has a link to its node's, named after it.
+fn numa_node(id: usize) -> usize {
+    let Ok(entries) = fs::read_dir(format!("/sys/devices/system/cpu/cpu{id}")) else {
+        return 0;
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.strip_prefix("node")?.parse().ok()).next().unwrap_or(0)
+}
+
+fn probe_io_uring() -> IoUring {
+    // The kernel's io_uring_params: 120 bytes, zero for the defaults.
+    let mut params = [0u64; 15];
+    // SAFETY: the parameters are as large as the kernel's structure, and it keeps no pointer to them.
+    let descriptor = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, params.as_mut_ptr()) };
+    if descriptor >= 0 {
+        // SAFETY: the descriptor was just opened and is not used elsewhere.
+        unsafe { libc::close(descriptor as libc::c_int) };
+        return IoUring::Allowed;
+    }
+    let error = std::io::Error::last_os_error();
+    IoUring::Refused(match error.raw_os_error() {
+        Some(libc::ENOSYS) => "the kernel has no io_uring, or hides it".to_owned(),
+        Some(libc::EPERM | libc::EACCES) => {
+            "io_uring is not permitted (a container's seccomp profile, or kernel.io_uring_disabled)".to_owned()
+        }
+        _ => format!("io_uring cannot be set up: {error}"),
+    })
+}
+
+fn raise_memlock() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel reads and writes one rlimit.
+    let soft = unsafe {
+        if libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) != 0 {
+            return None;
+        }
+        let raised = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
+        if libc::setrlimit(libc::RLIMIT_MEMLOCK, &raised) == 0 { raised.rlim_cur } else { limit.rlim_cur }
+    };
+    (soft != libc::RLIM_INFINITY).then_some(soft)
+}
+
+/// The tightest `cpu.max` from the process's control group up to the root.
+fn cpu_quota() -> Option<f64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mut folder = std::path::PathBuf::from(format!("/sys/fs/cgroup{group}"));
+    let mut tightest: Option<f64> = None;
+    while folder.starts_with("/sys/fs/cgroup") {
+        if let Some(quota) = fs::read_to_string(folder.join("cpu.max")).ok().as_deref().and_then(parse_cpu_max) {
+            tightest = Some(tightest.map_or(quota, |known| known.min(quota)));
+        }
+        if !folder.pop() {
+            break;
+        }
+    }
+    tightest
+}
+
+/// `200000 100000` is two CPUs, `max 100000` no limit.
+fn parse_cpu_max(text: &str) -> Option<f64> {
+    let mut words = text.split_whitespace();
+    let quota: f64 = words.next()?.parse().ok()?;
+    let period: f64 = words.next()?.parse().ok()?;
+    (period > 0.0).then(|| quota / period)
+}
+
+fn memory_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) << 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placement::tests::machine;
+
+    #[test]
+    fn this_machine_has_facts() {
+        let facts = probe();
+        assert!(!facts.cpus.is_empty() && !facts.physical().is_empty());
+        assert!(!facts.kernel.is_empty() && facts.memory_bytes > 0);
+    }
+
+    #[test]
+    fn control_group_quotas() {
+        assert_eq!(parse_cpu_max("150000 100000\n"), Some(1.5));
+        assert_eq!(parse_cpu_max("max 100000\n"), None);
+        assert_eq!(parse_cpu_max(""), None);
+    }
+
+    #[test]
+    fn advice_is_given_where_it_helps() {
+        assert_eq!(advice(&machine(4)), Vec::<String>::new());
+        let mut facts = machine(4);
+        facts.io_uring = IoUring::Refused("io_uring is not permitted".to_owned());
+        facts.governor = Some("powersave".to_owned());
+        facts.cpu_quota = Some(1.5);
+        for cpu in &mut facts.cpus {
+            cpu.siblings = vec![cpu.id % 2, cpu.id % 2 + 2];
+            cpu.numa_node = cpu.id % 2;
+        }
+        expect_test::expect![[r#"
+            glommio cannot run: io_uring is not permitted; plain threads are used, which is as fast while there is work
+            the CPU governor is "powersave"; "performance" avoids slow starts after idling
+            the control group allows 1.5 CPUs but 2 cores are visible; use --workers 1 so that no worker is throttled
+            there are 2 NUMA nodes; one process per node, each with its own --cores, avoids remote memory
+            CPUs 0-3 are hardware threads of 2 cores; workers take one of each core (0-1) unless --cores says otherwise"#]]
+        .assert_eq(&advice(&facts).join("\n"));
+    }
+}

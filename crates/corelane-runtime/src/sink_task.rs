@@ -1,0 +1,123 @@
+//! A sink on one worker: writes while there is room, prepares at the end.
+
+use std::sync::Arc;
+
+use corelane_stream::{
+    BarrierKind, CheckpointId, Committable, Result, Sink, StreamElement, Watermark,
+};
+
+use crate::doorbell::Bell;
+use crate::task::{Inputs, Received, TaskContext};
+
+pub struct SinkTask {
+    /// `None`: another worker writes for all.
+    sink: Option<Box<dyn Sink>>,
+    inputs: Inputs,
+    bell: Arc<Bell>,
+    /// True if the sink had no room and has not rung since.
+    full: bool,
+    /// True if anything was written since it was last idle.
+    dirty: bool,
+    finished: bool,
+    prepared: Vec<Committable>,
+}
+
+impl SinkTask {
+    pub fn new(sink: Option<Box<dyn Sink>>, inputs: Inputs, bell: Arc<Bell>) -> SinkTask {
+        SinkTask { sink, inputs, bell, full: false, dirty: false, finished: false, prepared: Vec::new() }
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// What is to be committed at the end of the job.
+    pub fn into_prepared(self) -> Vec<Committable> {
+        self.prepared
+    }
+
+    /// Takes one element if there is one and the sink has room; true if it did.
+    ///
+    /// # Errors
+    /// If the sink fails.
+    pub fn run(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        if self.finished || !self.has_room()? {
+            return Ok(false);
+        }
+        let Some(Received { channel, envelope, .. }) = self.inputs.receive(context) else {
+            return Ok(false);
+        };
+        match envelope.element {
+            StreamElement::Batch(batch) => {
+                if let Some(sink) = &mut self.sink {
+                    sink.write(batch)?;
+                    self.dirty = true;
+                }
+                context.latency.record(context.now_ns.saturating_sub(envelope.origin_ns));
+            }
+            StreamElement::Watermark(watermark) => {
+                if let Some(merged) = self.inputs.alignment.watermark(channel, watermark) {
+                    if merged == Watermark::END {
+                        self.finish()?;
+                    }
+                    if merged != Watermark::IDLE {
+                        context.metrics.watermark = merged;
+                    }
+                }
+                self.align()?;
+            }
+            StreamElement::Barrier(barrier) => {
+                self.inputs.alignment.barrier(channel, barrier);
+                self.align()?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets the sink put out what it buffers; true if there was something to ask.
+    ///
+    /// # Errors
+    /// If the sink fails.
+    pub fn idle(&mut self) -> Result<bool> {
+        let Some(sink) = self.sink.as_mut().filter(|_| self.dirty && !self.finished) else {
+            return Ok(false);
+        };
+        self.dirty = false;
+        sink.idle()?;
+        Ok(true)
+    }
+
+    fn has_room(&mut self) -> Result<bool> {
+        let Some(sink) = &mut self.sink else {
+            return Ok(true);
+        };
+        if self.full && !self.bell.take() {
+            return Ok(false);
+        }
+        // Asked again after it rang: a sink that rings first and says so after loses no wake.
+        self.full = !sink.has_room()?;
+        Ok(!self.full)
+    }
+
+    fn align(&mut self) -> Result<()> {
+        let Some(barrier) = self.inputs.alignment.aligned() else {
+            return Ok(());
+        };
+        if barrier.checkpoint == CheckpointId::FINAL {
+            return self.finish();
+        }
+        if let Some(sink) = &mut self.sink {
+            self.prepared.extend(sink.prepare(barrier.checkpoint)?);
+        }
+        self.finished = barrier.kind == BarrierKind::Savepoint;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if let Some(sink) = &mut self.sink {
+            self.prepared.extend(sink.prepare(CheckpointId::FINAL)?);
+        }
+        self.finished = true;
+        Ok(())
+    }
+}

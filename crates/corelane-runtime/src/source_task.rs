@@ -1,0 +1,228 @@
+//! A source on one worker: batches, and event time from them.
+//!
+//! Event time is kept per split and passed on as the minimum over the splits that are open and
+//! not idle, behind the batch that moved it. It never goes back.
+
+use std::sync::Arc;
+
+use corelane_stream::{
+    ChangelogBatch, Result, Source, SourceBatch, SourceCounters, SourcePoll, StreamElement, Watermark,
+    WatermarkGenerator,
+};
+
+use crate::doorbell::Bell;
+use crate::task::{DRAIN, Outputs, TaskContext};
+
+const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// Event time of a table.
+pub struct EventTime {
+    pub generator: Box<dyn WatermarkGenerator>,
+    pub idle_timeout_ms: Option<u64>,
+}
+
+/// How far one split has come.
+#[derive(Clone, Copy, Debug)]
+struct SplitTime {
+    watermark: Watermark,
+    /// When it gave its last batch.
+    seen_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ready,
+    /// Until its bell rings, or this time if there is one.
+    Waiting(Option<u64>),
+    Finished,
+}
+
+pub struct SourceTask {
+    /// `None`: there is no split for this worker.
+    source: Option<Box<dyn Source>>,
+    bell: Arc<Bell>,
+    time: Option<EventTime>,
+    /// By split; `None` before it is open and after it has ended.
+    splits: Vec<Option<SplitTime>>,
+    /// When any split gave its last batch; `None` before the first poll.
+    seen_ns: Option<u64>,
+    /// The last true watermark passed on.
+    passed: Watermark,
+    /// True if `IDLE` was passed on last.
+    idle: bool,
+    state: State,
+    outputs: Outputs,
+}
+
+impl SourceTask {
+    pub fn new(
+        source: Option<Box<dyn Source>>,
+        bell: Arc<Bell>,
+        time: Option<EventTime>,
+        outputs: Outputs,
+    ) -> SourceTask {
+        SourceTask {
+            source,
+            bell,
+            time,
+            splits: Vec::new(),
+            seen_ns: None,
+            passed: Watermark::START,
+            idle: false,
+            state: State::Ready,
+            outputs,
+        }
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Finished
+    }
+
+    pub fn counters(&self) -> SourceCounters {
+        self.source.as_ref().map(|source| source.counters()).unwrap_or_default()
+    }
+
+    /// Asks the source once if it may have something and the outputs have room; true if it had.
+    ///
+    /// # Errors
+    /// If the source fails.
+    pub fn run(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        if !self.is_due(context.now_ns) || !self.outputs.have_room(context.edges) {
+            return Ok(false);
+        }
+        self.state = State::Ready;
+        self.seen_ns.get_or_insert(context.now_ns);
+        let polled = match &mut self.source {
+            Some(source) => source.poll()?,
+            None => SourcePoll::End,
+        };
+        match polled {
+            SourcePoll::Batch(batch) => self.batch(batch, context)?,
+            SourcePoll::SplitEnd(split) => {
+                if let Some(time) = self.splits.get_mut(split) {
+                    *time = None;
+                }
+                self.pass_time(context)?;
+            }
+            SourcePoll::Pending { retry_ms } => {
+                let until = retry_ms.map(|ms| context.now_ns.saturating_add(ms.saturating_mul(NANOSECONDS_PER_MILLISECOND)));
+                self.state = State::Waiting(until);
+                return Ok(false);
+            }
+            SourcePoll::End => {
+                self.state = State::Finished;
+                self.outputs.push(StreamElement::Watermark(Watermark::END), context.now_ns, context)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends the source where it is, without an end of time.
+    ///
+    /// # Errors
+    /// If what is held back cannot be sent.
+    pub fn drain(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        if self.is_finished() {
+            return Ok(false);
+        }
+        self.state = State::Finished;
+        self.outputs.push(StreamElement::Barrier(DRAIN), context.now_ns, context)?;
+        Ok(true)
+    }
+
+    /// Stops counting splits that have been silent for too long; true if that moved event time.
+    ///
+    /// # Errors
+    /// If what is held back cannot be sent.
+    pub fn check_idle(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        let timed = self.time.as_ref().is_some_and(|time| time.idle_timeout_ms.is_some());
+        if !timed || self.is_finished() || !self.outputs.have_room(context.edges) {
+            return Ok(false);
+        }
+        self.pass_time(context)
+    }
+
+    /// When it is to be asked again though nothing happens, if ever.
+    pub fn deadline_ns(&self, now_ns: u64) -> Option<u64> {
+        if self.is_finished() {
+            return None;
+        }
+        let retry_ns = match self.state {
+            State::Waiting(until) => until,
+            State::Ready | State::Finished => None,
+        };
+        let timeout_ns = self.idle_timeout_ns();
+        let silent = timeout_ns.and_then(|timeout_ns| {
+            let seen = self.splits.iter().flatten().map(|split| split.seen_ns).chain(self.seen_ns);
+            seen.map(|seen_ns| seen_ns.saturating_add(timeout_ns)).filter(|due_ns| *due_ns > now_ns).min()
+        });
+        retry_ns.into_iter().chain(silent).min()
+    }
+
+    fn is_due(&self, now_ns: u64) -> bool {
+        match self.state {
+            State::Ready => true,
+            State::Waiting(until) => self.bell.take() || until.is_some_and(|until_ns| until_ns <= now_ns),
+            State::Finished => false,
+        }
+    }
+
+    fn batch(&mut self, batch: SourceBatch, context: &mut TaskContext<'_>) -> Result<()> {
+        let SourceBatch { split, rows } = batch;
+        if self.splits.len() <= split {
+            self.splits.resize(split + 1, None);
+        }
+        self.seen_ns = Some(context.now_ns);
+        let observed = match &mut self.time {
+            Some(time) => time.generator.observe(&rows)?,
+            None => None,
+        };
+        let seen_ns = context.now_ns;
+        let time = self.splits[split].get_or_insert(SplitTime { watermark: Watermark::START, seen_ns });
+        time.seen_ns = seen_ns;
+        time.watermark = time.watermark.max(observed.unwrap_or(Watermark::START));
+        if rows.num_rows() > 0 {
+            let batch = ChangelogBatch::append(rows);
+            self.outputs.push(StreamElement::Batch(batch), context.now_ns, context)?;
+        }
+        self.pass_time(context)?;
+        Ok(())
+    }
+
+    fn idle_timeout_ns(&self) -> Option<u64> {
+        let timeout_ms = self.time.as_ref()?.idle_timeout_ms?;
+        Some(timeout_ms.saturating_mul(NANOSECONDS_PER_MILLISECOND))
+    }
+
+    /// Passes event time on if it moved; true if it did.
+    fn pass_time(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        if self.time.is_none() {
+            return Ok(false);
+        }
+        let now_ns = context.now_ns;
+        let timeout_ns = self.idle_timeout_ns();
+        let silent = |seen_ns: u64| timeout_ns.is_some_and(|timeout_ns| seen_ns.saturating_add(timeout_ns) <= now_ns);
+        let counted = self.splits.iter().flatten().filter(|split| !silent(split.seen_ns));
+        let watermark = match counted.map(|split| split.watermark).min() {
+            Some(watermark) => watermark.max(self.passed),
+            None if self.seen_ns.is_some_and(silent) => Watermark::IDLE,
+            None => return Ok(false),
+        };
+        if watermark == Watermark::IDLE {
+            if self.idle {
+                return Ok(false);
+            }
+            self.idle = true;
+        } else {
+            // A source that was idle repeats its watermark, so that it is counted again.
+            let moved = self.passed < watermark || self.idle;
+            if !moved || watermark == Watermark::START {
+                return Ok(false);
+            }
+            self.passed = watermark;
+            self.idle = false;
+        }
+        self.outputs.push(StreamElement::Watermark(watermark), now_ns, context)?;
+        Ok(true)
+    }
+}

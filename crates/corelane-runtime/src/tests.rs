@@ -1,0 +1,1 @@
+//! Whole jobs with toy sources, operators and sinks.
