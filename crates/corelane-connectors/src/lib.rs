@@ -1,1 +1,3 @@
-//! placeholder
+//! The outside world as sources and sinks, and its formats.
+
+pub mod format;

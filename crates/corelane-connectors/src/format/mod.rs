@@ -1,0 +1,3 @@
+//! Formats: how rows stand in bytes.
+
+pub mod display;

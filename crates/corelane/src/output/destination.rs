@@ -1,0 +1,196 @@
+//! Where rows go: standard output, or a file that appears when it is complete.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use crate::exit::{Exit, Failed, reason};
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+#[derive(Debug)]
+pub enum Destination {
+    StandardOutput(BufWriter<Stdout>),
+    /// A device or a pipe that has a name: written directly.
+    Device(PathBuf, BufWriter<File>),
+    File(PendingFile),
+}
+
+impl Destination {
+    pub fn standard_output() -> Destination {
+        Destination::StandardOutput(BufWriter::with_capacity(BUFFER_BYTES, io::stdout()))
+    }
+
+    /// A file; nothing is visible under its name until `complete`.
+    ///
+    /// # Errors
+    /// If it exists and must not be replaced, or cannot be made.
+    pub fn file(path: &Path, overwrite: bool) -> Result<Destination, Failed> {
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                Err(Failed::new(Exit::Io, format!("cannot write to {}: this is a directory", path.display()))
+                    .with_hint("name a file in it"))
+            }
+            Ok(found) if !found.is_file() => {
+                let opened = OpenOptions::new().write(true).open(path);
+                let file = opened.map_err(|error| Failed::writing(&path.display().to_string(), &error))?;
+                Ok(Destination::Device(path.to_path_buf(), BufWriter::with_capacity(BUFFER_BYTES, file)))
+            }
+            Ok(_) | Err(_) => Ok(Destination::File(PendingFile::create(path, overwrite)?)),
+        }
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Destination::StandardOutput(out) => out.get_ref().is_terminal(),
+            Destination::Device(_, file) => file.get_ref().is_terminal(),
+            Destination::File(_) => false,
+        }
+    }
+
+    /// # Errors
+    /// If it takes no more.
+    pub fn write(&mut self, text: &str) -> Result<(), Failed> {
+        self.attempt(|out| out.write_all(text.as_bytes()))
+    }
+
+    /// Shows what was written so far, where somebody may be looking.
+    ///
+    /// # Errors
+    /// If it takes no more.
+    pub fn flush(&mut self) -> Result<(), Failed> {
+        match self {
+            Destination::StandardOutput(_) | Destination::Device(..) => self.attempt(|out| out.flush()),
+            Destination::File(_) => Ok(()),
+        }
+    }
+
+    /// Ends the output: a file gets its name.
+    ///
+    /// # Errors
+    /// If the rest cannot be written, or the file cannot be given its name.
+    pub fn complete(mut self) -> Result<(), Failed> {
+        self.attempt(|out| out.flush())?;
+        match self {
+            Destination::StandardOutput(_) | Destination::Device(..) => Ok(()),
+            Destination::File(pending) => pending.complete(),
+        }
+    }
+
+    fn attempt(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failed> {
+        match self {
+            Destination::StandardOutput(out) => write(out).map_err(|error| Failed::writing("standard output", &error)),
+            Destination::Device(path, out) => {
+                write(out).map_err(|error| Failed::writing(&path.display().to_string(), &error))
+            }
+            Destination::File(pending) => {
+                write(&mut pending.out).map_err(|error| Failed::writing(&pending.path.display().to_string(), &error))
+            }
+        }
+    }
+}
+
+/// A file under a hidden name beside its own; dropped incomplete, it vanishes.
+#[derive(Debug)]
+pub struct PendingFile {
+    path: PathBuf,
+    hidden: PathBuf,
+    overwrite: bool,
+    complete: bool,
+    out: BufWriter<File>,
+}
+
+impl PendingFile {
+    fn create(path: &Path, overwrite: bool) -> Result<PendingFile, Failed> {
+        refuse_existing(path, overwrite)?;
+        let Some(name) = path.file_name() else {
+            return Err(Failed::usage(format!("cannot write to {}: this is not the name of a file", path.display())));
+        };
+        let hidden = path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+        let file = File::create(&hidden).map_err(|error| Failed::writing(&path.display().to_string(), &error))?;
+        let out = BufWriter::with_capacity(BUFFER_BYTES, file);
+        Ok(PendingFile { path: path.to_path_buf(), hidden, overwrite, complete: false, out })
+    }
+
+    fn complete(mut self) -> Result<(), Failed> {
+        refuse_existing(&self.path, self.overwrite)?;
+        let named = self.out.get_ref().sync_all().and_then(|()| fs::rename(&self.hidden, &self.path));
+        named.map_err(|error| Failed::writing(&self.path.display().to_string(), &error))?;
+        self.complete = true;
+        Ok(())
+    }
+}
+
+impl Drop for PendingFile {
+    fn drop(&mut self) {
+        if !self.complete {
+            // What is left behind is hidden and named after its process: harmless.
+            let _ = fs::remove_file(&self.hidden);
+        }
+    }
+}
+
+fn refuse_existing(path: &Path, overwrite: bool) -> Result<(), Failed> {
+    match path.symlink_metadata() {
+        Ok(_) if overwrite => Ok(()),
+        Ok(_) => Err(Failed::new(Exit::Io, format!("cannot write to {}: it exists", path.display()))
+            .with_hint("--overwrite replaces it")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failed::new(Exit::Io, format!("cannot write to {}: {}", path.display(), reason(&error)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_when_it_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        let mut out = Destination::file(&path, false).unwrap();
+        out.write("a\n1\n").unwrap();
+        assert!(!path.exists());
+        out.complete().unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), names(folder.path()).len()), ("a\n1\n", 1));
+
+        let refused = Destination::file(&path, false).unwrap_err();
+        assert_eq!(refused.exit(), Exit::Io);
+        let mut out = Destination::file(&path, true).unwrap();
+        out.write("b\n").unwrap();
+        out.complete().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "b\n");
+    }
+
+    #[test]
+    fn an_abandoned_file_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut out = Destination::file(&folder.path().join("out.csv"), false).unwrap();
+        out.write("a\n").unwrap();
+        drop(out);
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_full_device_is_an_error() {
+        let mut out = Destination::file(Path::new("/dev/full"), false).unwrap();
+        out.write("a\n").unwrap();
+        assert_eq!(out.complete().unwrap_err().exit(), Exit::Io);
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Destination::file(&folder.path().join("none/out.csv"), false).unwrap_err();
+        assert_eq!(refused.exit(), Exit::Io);
+    }
+}

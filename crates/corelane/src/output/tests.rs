@@ -1,0 +1,124 @@
+//! What each format makes of the same rows.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray,
+};
+use corelane_server::RowKind::{self, Insert, UpdateAfter, UpdateBefore};
+use expect_test::{Expect, expect};
+
+use super::*;
+
+fn rows() -> RecordBatch {
+    let names: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a, \"b\""), Some(""), None, Some("tab\there")]));
+    let counts: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), Some(-20), None, Some(300)]));
+    let prices =
+        Decimal128Array::from(vec![Some(150), Some(5), None, Some(0)]).with_precision_and_scale(10, 2).unwrap();
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![0, 1_500, 86_400_000, 1_700_000_000_123]));
+    RecordBatch::try_from_iter([("name", names), ("n", counts), ("price", Arc::new(prices)), ("ts", times)]).unwrap()
+}
+
+fn printed(format: Format, rows_max: Option<usize>, mode: ChangelogMode, batches: Vec<ChangelogBatch>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out");
+    let mut out = Destination::file(&path, false).unwrap();
+    let layout = Layout { format: Some(format), rows_max, terminal: false };
+    let shape = Shape { schema: batches[0].schema(), mode, bounded: true };
+    let mut results = Results::new(&layout, &shape).unwrap();
+    batches.into_iter().for_each(|batch| results.push(batch, &mut out).unwrap());
+    results.finish(&mut out).unwrap();
+    out.complete().unwrap();
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn check(format: Format, expected: Expect) {
+    expected.assert_eq(&printed(format, None, ChangelogMode::Append, vec![ChangelogBatch::append(rows())]));
+}
+
+#[test]
+fn csv() {
+    check(Format::Csv, expect![[""]]);
+}
+
+#[test]
+fn json() {
+    check(Format::Json, expect![[""]]);
+}
+
+#[test]
+fn table() {
+    check(Format::Table, expect![[""]]);
+}
+
+#[test]
+fn changelog() {
+    check(Format::Changelog, expect![[""]]);
+}
+
+fn numbers(values: std::ops::Range<i64>) -> RecordBatch {
+    let values: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
+    RecordBatch::try_from_iter([("n", values)]).unwrap()
+}
+
+#[test]
+fn a_long_table_shows_its_ends() {
+    for sizes in [vec![1_000], vec![1; 1_000], vec![3, 990, 7], vec![999, 1]] {
+        let mut start = 0;
+        let batches = sizes.iter().map(|size| {
+            start += size;
+            ChangelogBatch::append(numbers(start - size..start))
+        });
+        let expected = expect![[""]];
+        expected.assert_eq(&printed(Format::Table, Some(4), ChangelogMode::Append, batches.collect()));
+    }
+    let fits = printed(Format::Table, Some(4), ChangelogMode::Append, vec![ChangelogBatch::append(numbers(0..4))]);
+    assert!(fits.ends_with("\n4 rows\n") && !fits.contains('·'), "{fits}");
+}
+
+fn updates() -> Vec<ChangelogBatch> {
+    let kinds: Vec<RowKind> = vec![Insert, Insert, UpdateBefore, UpdateAfter];
+    let values: ArrayRef = Arc::new(Int64Array::from(vec![7, 5, 7, 8]));
+    let rows = RecordBatch::try_from_iter([("n", values)]).unwrap();
+    vec![ChangelogBatch::new(rows, kinds.into_iter().collect())]
+}
+
+#[test]
+fn an_updating_result_is_folded_but_its_changelog_is_not() {
+    assert_eq!(printed(Format::Csv, None, ChangelogMode::Retract, updates()), "n\n5\n8\n");
+    assert_eq!(printed(Format::Json, None, ChangelogMode::Retract, updates()), "{\"n\":5}\n{\"n\":8}\n");
+    assert_eq!(printed(Format::Changelog, None, ChangelogMode::Retract, updates()), "+I[7]\n+I[5]\n-U[7]\n+U[8]\n");
+}
+
+#[test]
+fn no_rows_still_have_a_header() {
+    let none = vec![ChangelogBatch::append(numbers(0..0))];
+    assert_eq!(printed(Format::Csv, None, ChangelogMode::Append, none.clone()), "n\n");
+    assert_eq!(printed(Format::Json, None, ChangelogMode::Append, none.clone()), "");
+    expect![[""]].assert_eq(&printed(Format::Table, None, ChangelogMode::Append, none));
+}
+
+#[test]
+fn the_default_format_follows_terminal_and_input() {
+    let format = |terminal, bounded| {
+        let layout = Layout { format: None, rows_max: None, terminal };
+        let shape = Shape { schema: numbers(0..0).schema(), mode: ChangelogMode::Append, bounded };
+        layout.format_for(&shape)
+    };
+    assert_eq!(format(true, true), Format::Table);
+    assert_eq!(format(true, false), Format::Changelog);
+    assert_eq!([format(false, true), format(false, false)], [Format::Csv; 2]);
+}
+
+#[test]
+fn a_final_result_needs_an_end() {
+    let refused = |format, mode| {
+        let layout = Layout { format: Some(format), rows_max: None, terminal: false };
+        let shape = Shape { schema: numbers(0..0).schema(), mode, bounded: false };
+        Results::new(&layout, &shape).err().map(|failed| failed.exit())
+    };
+    assert_eq!(refused(Format::Csv, ChangelogMode::Retract), Some(Exit::Sql));
+    assert_eq!(refused(Format::Table, ChangelogMode::Append), Some(Exit::Sql));
+    assert_eq!(refused(Format::Json, ChangelogMode::Append), None);
+    assert_eq!(refused(Format::Changelog, ChangelogMode::Upsert(vec![0])), None);
+}

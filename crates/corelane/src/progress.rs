@@ -1,0 +1,157 @@
+//! What a person at a terminal sees while a job runs, and the line at its end.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use corelane_server::{JobProgress, JobReport};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::quantity;
+
+/// Redraws a second: enough to look alive, too few to cost anything.
+const REDRAWS_HZ: u8 = 8;
+
+/// A bar shows up after this long: shorter jobs need none.
+const BAR_DELAY: Duration = Duration::from_millis(300);
+
+/// The bar of one job.
+#[derive(Debug)]
+pub struct Progress {
+    /// `None` if nobody is looking.
+    bar: Option<ProgressBar>,
+    start: Instant,
+    shown: bool,
+}
+
+impl Progress {
+    pub fn hidden() -> Progress {
+        Progress { bar: None, start: Instant::now(), shown: false }
+    }
+
+    pub fn drawn() -> Progress {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_HZ));
+        Progress { bar: Some(bar), start: Instant::now(), shown: false }
+    }
+
+    pub fn update(&mut self, now: &JobProgress) {
+        let elapsed = self.start.elapsed();
+        let Some(bar) = &self.bar else { return };
+        if elapsed < BAR_DELAY {
+            return;
+        }
+        if !self.shown {
+            self.shown = true;
+            bar.reset_elapsed();
+            bar.set_style(style(now.bytes_total.is_some()));
+            if let Some(total) = now.bytes_total {
+                bar.set_length(total);
+            }
+        }
+        bar.set_position(now.bytes_in.min(now.bytes_total.unwrap_or(u64::MAX)));
+        bar.set_message(line(now, elapsed));
+    }
+
+    /// Takes the bar away while something else is written to the terminal.
+    pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) if self.shown => bar.suspend(write),
+            Some(_) | None => write(),
+        }
+    }
+
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(with_total: bool) -> ProgressStyle {
+    let template = match with_total {
+        true => "{bar:24} {percent:>3} %  {msg}  {eta} left",
+        false => "{spinner} {msg}",
+    };
+    ProgressStyle::with_template(template).expect("the template is valid").progress_chars("━╸ ")
+}
+
+fn line(now: &JobProgress, elapsed: Duration) -> String {
+    let mut line = format!("{}  {}", quantity::rows(now.rows_in), quantity::row_rate(now.rows_in, elapsed));
+    if now.bytes_in != 0 {
+        line.push_str(&format!("  {}", quantity::bytes(now.bytes_in)));
+    }
+    if let Some(watermark) = now.watermark_ms {
+        line.push_str(&format!("  watermark {}", quantity::timestamp(watermark)));
+    }
+    line
+}
+
+/// What the summary leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Summary {
+    Whole,
+    /// Only rows that were lost, if any: those are never passed over in silence.
+    Losses,
+}
+
+/// Whether a person reads standard error.
+pub fn watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Prints the line at the end of a job.
+pub fn summarize(report: &JobReport, summary: Summary) {
+    if let Some(text) = summary_line(report, summary) {
+        // Where standard error is closed nobody reads it.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+}
+
+fn summary_line(report: &JobReport, summary: Summary) -> Option<String> {
+    let mut parts = Vec::new();
+    if summary == Summary::Whole {
+        parts.push(format!("{} in", quantity::rows(report.rows_in)));
+        parts.push(format!("{} out", quantity::thousands(report.rows_out)));
+        parts.push(quantity::duration(report.elapsed));
+        parts.push(quantity::row_rate(report.rows_in, report.elapsed));
+    }
+    if report.late_rows != 0 {
+        parts.push(format!("{} late", quantity::rows(report.late_rows)));
+    }
+    if report.bad_rows != 0 {
+        parts.push(format!("{} bad", quantity::rows(report.bad_rows)));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_never_hides_losses() {
+        let mut report =
+            JobReport { elapsed: Duration::from_secs(2), rows_in: 2_000_000, rows_out: 200, ..JobReport::default() };
+        assert_eq!(summary_line(&report, Summary::Losses), None);
+        report.late_rows = 1;
+        report.bad_rows = 1_200;
+        assert_eq!(summary_line(&report, Summary::Losses).as_deref(), Some("1 row late, 1,200 rows bad"));
+        assert_eq!(
+            summary_line(&report, Summary::Whole).as_deref(),
+            Some("2,000,000 rows in, 200 out, 2.00 s, 1.0 M rows/s, 1 row late, 1,200 rows bad")
+        );
+    }
+
+    #[test]
+    fn the_line_beside_the_bar() {
+        let now = JobProgress {
+            rows_in: 5_000,
+            bytes_in: 1 << 20,
+            watermark_ms: Some(1_700_000_000_123),
+            ..JobProgress::default()
+        };
+        assert_eq!(
+            line(&now, Duration::from_secs(1)),
+            "5,000 rows  5.0 k rows/s  1.0 MiB  watermark 2023-11-14 22:13:20"
+        );
+    }
+}

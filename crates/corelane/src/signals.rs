@@ -1,0 +1,72 @@
+//! SIGINT and SIGTERM: the first asks the job to finish what it has and commit, the second to stop.
+//!
+//! The loop that runs a job looks at the count a few times a second. If it cannot, because it hangs
+//! in a write to a terminal or a network disk, the program ends by itself shortly after the second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::exit::{Exit, Failed};
+
+/// How long a job may take to throw away what it has not committed.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// What the user asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Request {
+    GoOn,
+    Drain,
+    Stop,
+}
+
+/// Counts the signals.
+#[derive(Clone, Debug)]
+pub struct Interrupts {
+    count: Arc<AtomicUsize>,
+}
+
+impl Interrupts {
+    /// Takes over SIGINT and SIGTERM for the rest of the program.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn install() -> Result<Interrupts, Failed> {
+        let refused = |error: std::io::Error| Failed::new(Exit::Failed, format!("cannot listen for signals: {error}"));
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(refused)?;
+        let interrupts = Interrupts { count: Arc::new(AtomicUsize::new(0)) };
+        let count = Arc::clone(&interrupts.count);
+        let listen = move || {
+            for _signal in signals.forever() {
+                match count.fetch_add(1, Ordering::SeqCst) {
+                    0 => {}
+                    1 => exit_after_grace(),
+                    _ => std::process::exit(i32::from(Exit::Interrupted.code())),
+                }
+            }
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(listen).map_err(refused)?;
+        Ok(interrupts)
+    }
+
+    pub fn request(&self) -> Request {
+        match self.count.load(Ordering::SeqCst) {
+            0 => Request::GoOn,
+            1 => Request::Drain,
+            _ => Request::Stop,
+        }
+    }
+}
+
+fn exit_after_grace() {
+    let exit = || {
+        std::thread::sleep(STOP_GRACE);
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    };
+    if std::thread::Builder::new().name("stop".into()).spawn(exit).is_err() {
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    }
+}

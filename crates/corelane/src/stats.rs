@@ -1,0 +1,124 @@
+//! What each worker did: a table for a person, JSON for a program.
+
+use comfy_table::ContentArrangement;
+use corelane_server::{JobReport, WorkerReport};
+use serde_json::{Value, json};
+
+use crate::output::boxed;
+use crate::{quantity, version};
+
+const HEADER: [&str; 9] =
+    ["worker", "cpu", "rows", "busy %", "ring depth max", "batches", "step p50", "step p99", "step p99.9"];
+
+/// One job's table, with its summary above.
+pub fn tables(report: &JobReport) -> String {
+    let rows = report.workers.iter().map(row).collect();
+    let table = boxed(&HEADER, &[true; HEADER.len()], rows, ContentArrangement::Disabled);
+    format!(
+        "{} in, {} out, {}, {}, {} read, driver {}\n{table}\n",
+        quantity::rows(report.rows_in),
+        quantity::thousands(report.rows_out),
+        quantity::duration(report.elapsed),
+        quantity::row_rate(report.rows_in, report.elapsed),
+        quantity::bytes(report.bytes_in),
+        report.driver,
+    )
+}
+
+fn row(worker: &WorkerReport) -> Vec<String> {
+    vec![
+        worker.worker.to_string(),
+        worker.cpu.map_or_else(|| "any".into(), |cpu| cpu.to_string()),
+        quantity::thousands(worker.rows),
+        format!("{:.1}", 100.0 * worker.busy),
+        worker.ring_depth_max.to_string(),
+        quantity::thousands(worker.batches),
+        quantity::nanoseconds(worker.step_p50_ns),
+        quantity::nanoseconds(worker.step_p99_ns),
+        quantity::nanoseconds(worker.step_p999_ns),
+    ]
+}
+
+/// The statistics of a whole script.
+#[derive(Debug)]
+pub struct Stats;
+
+impl Stats {
+    /// One JSON object; times are in the units their names end in.
+    pub fn json(reports: &[JobReport]) -> String {
+        let build: serde_json::Map<String, Value> =
+            version::facts().iter().map(|(name, fact)| (name.to_string(), json!(fact))).collect();
+        let jobs: Vec<Value> = reports.iter().map(job).collect();
+        format!("{:#}\n", json!({ "corelane": build, "jobs": jobs }))
+    }
+}
+
+fn job(report: &JobReport) -> Value {
+    json!({
+        "elapsed_s": report.elapsed.as_secs_f64(),
+        "driver": report.driver,
+        "rows_in": report.rows_in,
+        "bytes_in": report.bytes_in,
+        "rows_out": report.rows_out,
+        "late_rows": report.late_rows,
+        "bad_rows": report.bad_rows,
+        "workers": report.workers.iter().map(worker).collect::<Vec<_>>(),
+    })
+}
+
+fn worker(worker: &WorkerReport) -> Value {
+    json!({
+        "worker": worker.worker,
+        "cpu": worker.cpu,
+        "rows": worker.rows,
+        "busy": worker.busy,
+        "ring_depth_max": worker.ring_depth_max,
+        "batches": worker.batches,
+        "step_p50_ns": worker.step_p50_ns,
+        "step_p99_ns": worker.step_p99_ns,
+        "step_p999_ns": worker.step_p999_ns,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+    use std::time::Duration;
+
+    fn report() -> JobReport {
+        let worker = WorkerReport {
+            worker: 0,
+            cpu: Some(2),
+            rows: 1_000_000,
+            batches: 123,
+            busy: 0.975,
+            ring_depth_max: 4,
+            step_p50_ns: 850,
+            step_p99_ns: 12_000,
+            step_p999_ns: 1_500_000,
+        };
+        JobReport {
+            elapsed: Duration::from_millis(500),
+            rows_in: 1_000_000,
+            bytes_in: 80_000_000,
+            rows_out: 200,
+            late_rows: 0,
+            bad_rows: 3,
+            driver: "threads",
+            workers: vec![worker],
+        }
+    }
+
+    #[test]
+    fn a_table_for_a_person() {
+        expect![[""]].assert_eq(&tables(&report()));
+    }
+
+    #[test]
+    fn json_for_a_program() {
+        let parsed: Value = serde_json::from_str(&Stats::json(&[report()])).unwrap();
+        expect![[""]].assert_eq(&format!("{:#}", parsed["jobs"]));
+        assert!(parsed["corelane"]["version"].is_string());
+    }
+}
