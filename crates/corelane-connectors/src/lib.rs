@@ -52,7 +52,9 @@ pub fn check_options(connector: &dyn Connector, given: &TableOptions) -> Result<
         }
         let hint = match options::did_you_mean(name, names()) {
             Some(like) => format!("did you mean '{like}'?"),
-            None => format!("its options are {}", names().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")),
+            None => {
+                format!("its options are {}", names().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", "))
+            }
         };
         let message = format!("connector '{}' has no option '{name}'", connector.name());
         return Err(Error::invalid(message).with_hint(hint));

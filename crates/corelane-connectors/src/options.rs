@@ -219,18 +219,36 @@ mod tests {
         check(
             "10 parsecs",
             |o| o.duration("o"),
-            expect!["option 'o' has the value '10 parsecs'; it takes a duration such as '500 ms', '10 s', '1 min', '2 h' or '1 d'"],
+            expect![
+                "option 'o' has the value '10 parsecs'; it takes a duration such as '500 ms', '10 s', '1 min', '2 h' or '1 d'"
+            ],
         );
         check("ja", |o| o.boolean("o"), expect!["option 'o' has the value 'ja'; it takes true or false"]);
-        check("0", |o| o.integer("o", 1u64, 9), expect!["option 'o' has the value '0'; it takes a whole number from 1 to 9"]);
+        check(
+            "0",
+            |o| o.integer("o", 1u64, 9),
+            expect!["option 'o' has the value '0'; it takes a whole number from 1 to 9"],
+        );
         check(
             "99999999999 gb",
             |o| o.memory("o"),
             expect!["option 'o' has the value '99999999999 gb'; it takes a size such as '64 kb', '128 mb' or '1 gb'"],
         );
-        check("--", |o| o.character("o"), expect!["option 'o' has the value '--'; it takes one ASCII character, or an escape such as '\\t'"]);
-        check("XML", |o| o.choice("o", &[("SQL", 1), ("ISO-8601", 2)]), expect!["option 'o' has the value 'XML'; it takes 'SQL', 'ISO-8601'"]);
+        check(
+            "--",
+            |o| o.character("o"),
+            expect!["option 'o' has the value '--'; it takes one ASCII character, or an escape such as '\\t'"],
+        );
+        check(
+            "XML",
+            |o| o.choice("o", &[("SQL", 1), ("ISO-8601", 2)]),
+            expect!["option 'o' has the value 'XML'; it takes 'SQL', 'ISO-8601'"],
+        );
         check("", |o| o.required("o").map(str::to_owned), expect!["option 'o' is empty; no hint"]);
-        check("1", |o| o.required("path").map(str::to_owned), expect!["option 'path' is missing; add 'path' = '..' to the table's WITH (..)"]);
+        check(
+            "1",
+            |o| o.required("path").map(str::to_owned),
+            expect!["option 'path' is missing; add 'path' = '..' to the table's WITH (..)"],
+        );
     }
 }
