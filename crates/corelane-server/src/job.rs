@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use corelane_connectors::FileRowErrors;
@@ -62,7 +62,7 @@ impl RunningJob {
     /// Waits for rows of a bare SELECT; for any job, `End` says that it has ended.
     pub fn next(&self, timeout: Duration) -> Collected {
         let Some(result) = &self.result else {
-            return if self.handle.wait_ended(timeout) { Collected::End } else { Collected::Nothing };
+            return self.await_end(timeout);
         };
         match result.collector.next(timeout) {
             Collected::Nothing if self.handle.has_ended() => {
@@ -73,6 +73,21 @@ impl RunningJob {
                 }
             }
             found => found,
+        }
+    }
+
+    fn await_end(&self, timeout: Duration) -> Collected {
+        const LOOK_AGAIN: Duration = Duration::from_millis(1);
+        let deadline = Instant::now() + timeout;
+        loop {
+            if self.handle.has_ended() {
+                return Collected::End;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Collected::Nothing;
+            }
+            std::thread::sleep(left.min(LOOK_AGAIN));
         }
     }
 
@@ -123,7 +138,7 @@ impl RunningJob {
             rows: worker.rows(),
             batches: worker.metrics.counters.nodes.iter().map(|node| node.batches_in).sum(),
             busy: worker.busy_ratio(elapsed_ns),
-            ring_depth_max: worker.metrics.counters.edges.depth_max(),
+            ring_depth_max: worker.metrics.counters.edges.ring_depth_max as u64,
             cpu_ns: worker.cpu_ns,
             parks: worker.metrics.counters.parks,
             step_p50_ns: worker.metrics.step.quantile_ns(0.5),

@@ -8,18 +8,18 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod doctor;
-pub mod reference;
+mod job;
+pub mod options;
 pub mod result;
 pub mod session;
 pub mod text;
+mod world;
 
 pub use clock::SystemClock;
 pub use collect::Collected;
 pub use config::{Settings, Sources};
 pub use corelane_stream::limits::SQL_BYTES_MAX;
 pub use corelane_stream::{ChangelogBatch, ChangelogMode, Error, ErrorKind, Result, RowKind};
+pub use job::{JobProgress, JobReport, RunningJob, WorkerReport};
 pub use result::ResultFold;
-pub use session::{
-    Answer, Effect, Failure, JobProgress, JobReport, RunningJob, Script, Session, SessionOptions, Statement,
-    WorkerReport,
-};
+pub use session::{Answer, Effect, Failure, Script, Session, SessionOptions, Statement};

@@ -1,6 +1,10 @@
 //! The options of a session: what `SET` knows. A closed table.
 
-use corelane_stream::Result;
+use corelane_connectors::options::Options;
+use corelane_stream::{Result, TableOptions};
+
+/// The name of the option that lets silent parts of a source stop holding back event time.
+pub const IDLE_TIMEOUT: &str = "table.exec.source.idle-timeout";
 
 /// One option.
 #[derive(Clone, Copy)]
@@ -14,13 +18,23 @@ pub struct SessionOption {
 
 /// Every option of a session.
 pub const OPTIONS: &[SessionOption] = &[SessionOption {
-    name: "table.exec.source.idle-timeout",
+    name: IDLE_TIMEOUT,
     default: "0 ms",
-    check: |value| corelane_connectors::options::duration_ms(value).map(drop),
+    check: |value| duration_ms(IDLE_TIMEOUT, value).map(drop),
     help: "How long a part of a source may be silent before it stops holding the watermark back; 0 waits for ever.",
 }];
 
 /// The known option nearest to a misspelt one.
 pub fn closest_option(name: &str) -> Option<&'static str> {
     corelane_sql::catalog::closest(name, OPTIONS.iter().map(|option| option.name))
+}
+
+/// Reads a duration as Flink writes it.
+///
+/// # Errors
+/// If the value is not a duration.
+pub fn duration_ms(name: &str, value: &str) -> Result<u64> {
+    let given = TableOptions::from([(name.to_owned(), value.to_owned())]);
+    let duration = Options::new(&given).duration(name)?;
+    Ok(duration.map_or(0, |duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
 }

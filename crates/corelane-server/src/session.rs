@@ -19,7 +19,7 @@ use corelane_stream::{Clock, Dataflow, Error, ErrorKind, Result};
 use crate::collect::collect;
 use crate::config::Settings;
 use crate::job::{QueryResult, RunningJob};
-use crate::options::{OPTIONS, SessionOption, closest_option};
+use crate::options::{IDLE_TIMEOUT, OPTIONS, SessionOption, closest_option, duration_ms};
 use crate::world::World;
 
 /// What is done with statements that run jobs.
@@ -272,8 +272,8 @@ impl Session {
     }
 
     fn planner(&self) -> Result<Planner<'_>, Stop> {
-        let idle_timeout_ms = match self.set.get("table.exec.source.idle-timeout") {
-            Some(text) => Some(corelane_connectors::options::duration_ms(text)?).filter(|timeout| *timeout > 0),
+        let idle_timeout_ms = match self.set.get(IDLE_TIMEOUT) {
+            Some(text) => Some(duration_ms(IDLE_TIMEOUT, text)?).filter(|timeout| *timeout > 0),
             None => None,
         };
         let options = PlanOptions { workers: self.workers, idle_timeout_ms };
@@ -422,7 +422,7 @@ impl Session {
 
 fn show_functions() -> Answer {
     let scalars = corelane_sql::functions::FUNCTIONS.iter().map(|def| {
-        [def.name.to_owned(), def.category.to_owned(), def.usage.to_owned(), def.help.to_owned()]
+        [def.name.to_owned(), def.category.name().to_owned(), def.usage.to_owned(), def.help.to_owned()]
     });
     let aggregates = corelane_sql::AGGREGATES
         .iter()

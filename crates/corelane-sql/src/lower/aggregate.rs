@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef};
-use corelane_ops::aggregate::{GroupAggregateSpec, Phase};
+use corelane_ops::group_aggregate::{GroupAggregateSpec, Phase};
 use corelane_ops::window_aggregate::{Emit, WindowAggregateSpec};
 use corelane_ops::{AggregateCall, AggregateFunction};
 use corelane_stream::{ChangelogMode, Exchange, OperatorSpec};
