@@ -9,9 +9,11 @@ mod extreme;
 mod float_sum;
 mod function;
 mod ordered;
+mod slide;
 mod variance;
 mod wide;
 
 pub use accumulators::Accumulators;
 pub use choice::accumulators;
 pub use function::{AGGREGATES, AggregateCall, AggregateDef, AggregateFunction};
+pub use slide::{At, Step};
