@@ -8,6 +8,7 @@ pub mod bad_rows;
 pub mod calc;
 pub mod evaluate;
 pub mod fold;
+pub mod over;
 pub mod sort_limit;
 #[cfg(test)]
 mod testing;
@@ -22,6 +23,7 @@ pub use bad_rows::BadRows;
 pub use calc::CalcSpec;
 pub use evaluate::{Evaluated, Predicate, Projection, Selection, checked, evaluate_rows};
 pub use fold::ChangelogFold;
+pub use over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
 pub use sort_limit::{SortKey, SortLimitSpec};
 pub use union::UnionSpec;
 pub use values::ValuesSource;

@@ -21,8 +21,8 @@ pub struct At {
 pub enum Step {
     /// The row leaves its group's frame.
     Remove { group: u32, at: At },
-    /// The row enters its group's frame. Marks only grow: the row's number, or its time.
-    Add { group: u32, at: At, mark: i64 },
+    /// The row enters its group's frame.
+    Add { group: u32, at: At },
     /// The next result is this group's.
     Result { group: u32 },
 }
@@ -38,7 +38,7 @@ pub(super) fn walk<S, V: Copy>(
 ) -> Result<()> {
     for step in steps {
         match *step {
-            Step::Add { group, at, .. } => {
+            Step::Add { group, at } => {
                 if let Some(value) = value(at) {
                     add(state, group as usize, value, false);
                 }
@@ -66,7 +66,7 @@ pub(super) fn by_rows(
     let mut results = Vec::new();
     for step in steps {
         match *step {
-            Step::Add { group, at, .. } => accumulators.update(&[group], &row_of(at), None, None)?,
+            Step::Add { group, at } => accumulators.update(&[group], &row_of(at), None, None)?,
             Step::Remove { group, at } => accumulators.update(&[group], &row_of(at), None, Some(&[true]))?,
             Step::Result { group } => results.push(accumulators.values(&[group])?),
         }
