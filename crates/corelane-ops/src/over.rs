@@ -223,7 +223,12 @@ impl Over {
                     (Work::Pick { argument: place(*argument), pick: Pick::new(rule, false) }, None)
                 }
                 OverFunction::Aggregate(call) => {
-                    (work(call, &spec.input, kind.preceding().is_none(), &mut place)?, call.filter.map(&mut place))
+                    let mut call = call.clone();
+                    if call.order.is_empty() && matches!(call.function, AggregateFunction::ListAgg { .. }) {
+                        // The order of arrival that it joins by is that of the window.
+                        call.order = spec.time.iter().chain(&spec.order).copied().collect();
+                    }
+                    (work(&call, &spec.input, kind.preceding().is_none(), &mut place)?, call.filter.map(&mut place))
                 }
             };
             running.push(Running { output: Arc::clone(&call.output), frame, filter, work });

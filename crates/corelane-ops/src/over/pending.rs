@@ -81,11 +81,7 @@ impl Pending {
         if (1..times.len()).all(|row| compare(row - 1, row).is_le()) {
             return Ok(Due { rows, times, next: 0 });
         }
-        let count = u32::try_from(times.len());
-        let count = count.map_err(|_| Error::internal("too many rows wait for one watermark"))?;
-        let mut indices: Vec<u32> = (0..count).collect();
-        // A stable sort: what nothing else tells apart stays in the order of arrival.
-        indices.sort_by(|a, b| compare(*a as usize, *b as usize));
+        let indices = ties.sorted(&times)?;
         let times = indices.iter().map(|row| times[*row as usize]).collect();
         let rows = compute::take_record_batch(&rows, &UInt32Array::from(indices))?;
         Ok(Due { rows, times, next: 0 })
@@ -118,6 +114,32 @@ impl Ties {
         })
     }
 
+    /// The order of rows by time, then ties, then arrival.
+    fn sorted(&self, times: &[i64]) -> Result<Vec<u32>> {
+        let count = u32::try_from(times.len());
+        let count = count.map_err(|_| Error::internal("too many rows wait for one watermark"))?;
+        let in_order = (1..times.len()).all(|row| self.compare(row - 1, row).is_le());
+        if let (true, Some(indices)) = (in_order, by_time(times, count)) {
+            return Ok(indices);
+        }
+        Ok(match self {
+            Ties::Position(positions) => {
+                let keys = times.iter().zip(positions.values()).zip(0..count);
+                let mut keys: Vec<(i64, u64, u32)> = keys.map(|((time, tie), row)| (*time, *tie, row)).collect();
+                keys.sort_unstable();
+                keys.into_iter().map(|(_, _, row)| row).collect()
+            }
+            Ties::None | Ties::Rows(_) => {
+                let mut indices: Vec<u32> = (0..count).collect();
+                indices.sort_by(|a, b| {
+                    let (a, b) = (*a as usize, *b as usize);
+                    times[a].cmp(&times[b]).then_with(|| self.compare(a, b))
+                });
+                indices
+            }
+        })
+    }
+
     #[inline]
     fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
         match self {
@@ -126,6 +148,36 @@ impl Ties {
             Ties::Rows(rows) => rows.row(a).cmp(&rows.row(b)),
         }
     }
+}
+
+const DIGIT_BITS: u32 = 11;
+
+/// The order of rows by time alone, by a stable radix sort: what waits lies close together in
+/// time, so a pass or two do. `None` if times lie too far apart for that.
+fn by_time(times: &[i64], count: u32) -> Option<Vec<u32>> {
+    let (earliest, latest) = (*times.iter().min()?, *times.iter().max()?);
+    let bits = u64::BITS - latest.checked_sub(earliest)?.unsigned_abs().leading_zeros();
+    if 3 * DIGIT_BITS < bits {
+        return None;
+    }
+    let mut rows: Vec<u32> = (0..count).collect();
+    let mut sorted = vec![0; rows.len()];
+    for shift in (0..bits).step_by(DIGIT_BITS as usize) {
+        let digit = |row: u32| ((times[row as usize] - earliest) >> shift) as usize & ((1 << DIGIT_BITS) - 1);
+        let mut starts = [0u32; 1 << DIGIT_BITS];
+        rows.iter().for_each(|row| starts[digit(*row)] += 1);
+        let mut start = 0;
+        for slot in &mut starts {
+            start += std::mem::replace(slot, start);
+        }
+        for row in &rows {
+            let slot = &mut starts[digit(*row)];
+            sorted[*slot as usize] = *row;
+            *slot += 1;
+        }
+        std::mem::swap(&mut rows, &mut sorted);
+    }
+    Some(rows)
 }
 
 /// Rows in order, of which some have gone out.

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{DataType, Field};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -299,6 +299,7 @@ proptest! {
         let (context, rejected) = context(batch_rows);
         let mut over = spec.build(&context).unwrap();
         let (mut watermark, mut position, mut late) = (-1, 0, 0);
+        assert_eq!(over.advance(Watermark(watermark), &mut Vec::new()).unwrap(), Progress::Done);
         let (mut waiting, mut done): (Vec<Row>, Vec<Row>) = (Vec::new(), Vec::new());
         for (mut rows, progress_ms, restart) in steps {
             for row in &mut rows {
