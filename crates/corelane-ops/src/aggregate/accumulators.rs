@@ -8,6 +8,8 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::Field;
 use corelane_stream::Result;
 
+use super::slide::{Step, by_rows};
+
 /// Accumulators of one aggregate call for all groups; groups are dense ids.
 ///
 /// `columns` are the call's arguments and, after them, its order columns.
@@ -48,6 +50,15 @@ pub trait Accumulators {
     /// # Errors
     /// `ErrorKind::Data` if a result is out of its type's range; the message names the aggregate.
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef>;
+
+    /// Takes the steps one after the other, over rows of `chunks` (each of the same columns as for
+    /// `update`); gives one result for each step that asks.
+    ///
+    /// # Errors
+    /// As for `update` and `values`.
+    fn slide(&mut self, steps: &[Step], chunks: &[Vec<ArrayRef>]) -> Result<ArrayRef> {
+        by_rows(self, steps, chunks)
+    }
 
     /// Empties these groups, so that their ids can be used again.
     fn clear(&mut self, groups: &[u32]);

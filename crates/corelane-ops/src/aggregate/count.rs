@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use corelane_stream::Result;
 
 use super::accumulators::{Accumulators, any_null, each_row};
+use super::slide::{At, Step, walk};
 
 pub struct Count {
     counts: Vec<i64>,
@@ -60,6 +61,21 @@ impl Accumulators for Count {
 
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef> {
         Ok(Arc::new(Int64Array::from_iter_values(groups.iter().map(|group| self.counts[*group as usize]))))
+    }
+
+    fn slide(&mut self, steps: &[Step], chunks: &[Vec<ArrayRef>]) -> Result<ArrayRef> {
+        let nulls: Vec<_> = chunks.iter().map(|columns| any_null(&columns[..self.arguments])).collect();
+        let counted = |at: At| match &nulls[at.chunk as usize] {
+            Some(nulls) => nulls.is_valid(at.row as usize).then_some(()),
+            None => Some(()),
+        };
+        let mut results = Vec::with_capacity(steps.len() / 2);
+        let add = |counts: &mut Vec<i64>, group: usize, (), retracts| counts[group] += if retracts { -1 } else { 1 };
+        walk(&mut self.counts, steps, counted, add, |counts, group| {
+            results.push(counts[group]);
+            Ok(())
+        })?;
+        Ok(Arc::new(Int64Array::from(results)))
     }
 
     fn clear(&mut self, groups: &[u32]) {

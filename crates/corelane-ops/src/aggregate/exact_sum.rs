@@ -6,12 +6,15 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, Int64Type};
 use corelane_stream::{Error, Result};
 
 use super::accumulators::{Accumulators, each_row};
+use super::slide::{At, Step, walk};
 
 /// `high * 2^128 + low` over `count` values.
 #[derive(Clone, Copy, Default)]
@@ -94,6 +97,42 @@ impl<T> ExactSum<T> {
     }
 }
 
+impl<T> ExactSum<T>
+where
+    T: ArrowPrimitiveType,
+    T::Native: Into<i128> + TryFrom<i128>,
+{
+    /// The results of these totals.
+    fn finished(&self, totals: impl ExactSizeIterator<Item = Total>) -> Result<ArrayRef> {
+        if let DataType::Decimal128(precision, scale) = self.output {
+            let bound = 10i128.pow(u32::from(precision));
+            let mut results = Vec::with_capacity(totals.len());
+            for total in totals {
+                results.push(match total.count {
+                    0 => None,
+                    _ => {
+                        let result = self.finish.of(&total).filter(|result| result.unsigned_abs() < bound as u128);
+                        Some(result.ok_or_else(|| self.out_of_range())?)
+                    }
+                });
+            }
+            return Ok(Arc::new(Decimal128Array::from(results).with_precision_and_scale(precision, scale)?));
+        }
+        let mut results = Vec::with_capacity(totals.len());
+        for total in totals {
+            results.push(match total.count {
+                0 => None,
+                _ => {
+                    let result = self.finish.of(&total).and_then(|result| T::Native::try_from(result).ok());
+                    Some(result.ok_or_else(|| self.out_of_range())?)
+                }
+            });
+        }
+        let results: ArrayRef = Arc::new(results.into_iter().collect::<PrimitiveArray<T>>());
+        if *results.data_type() == self.output { Ok(results) } else { Ok(cast(&results, &self.output)?) }
+    }
+}
+
 impl<T> Accumulators for ExactSum<T>
 where
     T: ArrowPrimitiveType,
@@ -160,33 +199,31 @@ where
     }
 
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef> {
-        let totals = groups.iter().map(|group| &self.totals[*group as usize]);
-        if let DataType::Decimal128(precision, scale) = self.output {
-            let bound = 10i128.pow(u32::from(precision));
-            let mut results = Vec::with_capacity(groups.len());
-            for total in totals {
-                results.push(match total.count {
-                    0 => None,
-                    _ => {
-                        let result = self.finish.of(total).filter(|result| result.unsigned_abs() < bound as u128);
-                        Some(result.ok_or_else(|| self.out_of_range())?)
-                    }
-                });
+        self.finished(groups.iter().map(|group| self.totals[*group as usize]))
+    }
+
+    fn slide(&mut self, steps: &[Step], chunks: &[Vec<ArrayRef>]) -> Result<ArrayRef> {
+        let columns: Vec<&PrimitiveArray<T>> = chunks.iter().map(|columns| columns[0].as_primitive()).collect();
+        let value = |at: At| -> Option<i128> {
+            let column = columns[at.chunk as usize];
+            column.is_valid(at.row as usize).then(|| column.value(at.row as usize).into())
+        };
+        let mut results = Vec::with_capacity(steps.len() / 2);
+        let add = |totals: &mut Vec<Total>, group: usize, value, retracts| {
+            let total = &mut totals[group];
+            if retracts {
+                total.subtract(value);
+                total.count -= 1;
+            } else {
+                total.add(value);
+                total.count += 1;
             }
-            return Ok(Arc::new(Decimal128Array::from(results).with_precision_and_scale(precision, scale)?));
-        }
-        let mut results = Vec::with_capacity(groups.len());
-        for total in totals {
-            results.push(match total.count {
-                0 => None,
-                _ => {
-                    let result = self.finish.of(total).and_then(|result| T::Native::try_from(result).ok());
-                    Some(result.ok_or_else(|| self.out_of_range())?)
-                }
-            });
-        }
-        let results: ArrayRef = Arc::new(results.into_iter().collect::<PrimitiveArray<T>>());
-        if *results.data_type() == self.output { Ok(results) } else { Ok(cast(&results, &self.output)?) }
+        };
+        walk(&mut self.totals, steps, value, add, |totals, group| {
+            results.push(totals[group]);
+            Ok(())
+        })?;
+        self.finished(results.into_iter())
     }
 
     fn clear(&mut self, groups: &[u32]) {

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int64Array,
+    PrimitiveArray,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, Int64Type};
 use corelane_stream::{Error, Result};
 
 use super::accumulators::{Accumulators, each_row};
+use super::slide::{At, Step, walk};
 use super::wide::Wide;
 
 /// The fixed-point unit is `2^-80`: 1e-8, a common price step, is exact, and sums reach 1.4e14.
@@ -138,6 +140,17 @@ pub enum FloatFinish {
     Avg,
 }
 
+impl FloatFinish {
+    #[inline]
+    fn of(self, total: &Total) -> Option<f64> {
+        match self {
+            _ if total.count == 0 => None,
+            FloatFinish::Sum => Some(total.sum()),
+            FloatFinish::Avg => Some(total.sum() / total.count as f64),
+        }
+    }
+}
+
 pub struct FloatSum<T> {
     totals: Vec<Total>,
     finish: FloatFinish,
@@ -219,15 +232,25 @@ where
     }
 
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef> {
-        let results = groups.iter().map(|group| {
-            let total = &self.totals[*group as usize];
-            match self.finish {
-                _ if total.count == 0 => None,
-                FloatFinish::Sum => Some(total.sum()),
-                FloatFinish::Avg => Some(total.sum() / total.count as f64),
-            }
-        });
+        let results = groups.iter().map(|group| self.finish.of(&self.totals[*group as usize]));
         let results: ArrayRef = Arc::new(results.collect::<Float64Array>());
+        if self.output == DataType::Float64 { Ok(results) } else { Ok(cast(&results, &self.output)?) }
+    }
+
+    fn slide(&mut self, steps: &[Step], chunks: &[Vec<ArrayRef>]) -> Result<ArrayRef> {
+        let columns: Vec<&PrimitiveArray<T>> = chunks.iter().map(|columns| columns[0].as_primitive()).collect();
+        let value = |at: At| -> Option<f64> {
+            let column = columns[at.chunk as usize];
+            column.is_valid(at.row as usize).then(|| column.value(at.row as usize).into())
+        };
+        let mut results = Vec::with_capacity(steps.len() / 2);
+        let finish = self.finish;
+        let add = |totals: &mut Vec<Total>, group: usize, value, retracts| totals[group].add(value, retracts);
+        walk(&mut self.totals, steps, value, add, |totals, group| {
+            results.push(finish.of(&totals[group]));
+            Ok(())
+        })?;
+        let results: ArrayRef = Arc::new(Float64Array::from(results));
         if self.output == DataType::Float64 { Ok(results) } else { Ok(cast(&results, &self.output)?) }
     }
 

@@ -12,6 +12,7 @@ mod float_sum;
 mod function;
 pub(crate) mod group_table;
 mod ordered;
+mod slide;
 mod variance;
 mod wide;
 
@@ -19,3 +20,4 @@ pub use accumulators::Accumulators;
 pub use choice::accumulators;
 pub(crate) use function::describe;
 pub use function::{AGGREGATES, AggregateCall, AggregateDef, AggregateFunction};
+pub use slide::{At, Step};

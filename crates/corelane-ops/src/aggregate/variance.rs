@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Float64Type};
 use corelane_stream::{Error, Result};
 
 use super::accumulators::{Accumulators, each_row};
+use super::slide::{At, Step, walk};
 use super::wide::Wide;
 
 #[derive(Clone, Default)]
@@ -131,6 +132,24 @@ impl Accumulators for Variance {
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef> {
         let values = groups.iter().map(|group| self.moments[*group as usize].spread(self.spread));
         Ok(Arc::new(values.collect::<Float64Array>()))
+    }
+
+    fn slide(&mut self, steps: &[Step], chunks: &[Vec<ArrayRef>]) -> Result<ArrayRef> {
+        let doubles = chunks.iter().map(|columns| cast(&columns[0], &DataType::Float64));
+        let doubles: Vec<ArrayRef> = doubles.collect::<Result<_, _>>()?;
+        let doubles: Vec<&Float64Array> = doubles.iter().map(AsArray::as_primitive).collect();
+        let value = |at: At| {
+            let column = doubles[at.chunk as usize];
+            column.is_valid(at.row as usize).then(|| column.value(at.row as usize))
+        };
+        let mut results = Vec::with_capacity(steps.len() / 2);
+        let spread = self.spread;
+        let add = |moments: &mut Vec<Moments>, group: usize, value, retracts| moments[group].add(value, retracts);
+        walk(&mut self.moments, steps, value, add, |moments, group| {
+            results.push(moments[group].spread(spread));
+            Ok(())
+        })?;
+        Ok(Arc::new(Float64Array::from(results)))
     }
 
     fn clear(&mut self, groups: &[u32]) {

@@ -1,0 +1,203 @@
+//! Rows that wait for the watermark, and how they come out in order.
+
+use std::ops::Range;
+
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute;
+use arrow::datatypes::{SchemaRef, UInt64Type};
+use arrow::row::{RowConverter, Rows, SortField};
+use corelane_stream::{Error, Result};
+
+/// Rows as they came, and their times (without nulls).
+struct Waiting {
+    rows: RecordBatch,
+    times: Int64Array,
+    earliest: i64,
+    latest: i64,
+    in_order: bool,
+}
+
+pub struct Pending {
+    schema: SchemaRef,
+    /// Columns that order rows of the same time.
+    order: Vec<usize>,
+    waiting: Vec<Waiting>,
+}
+
+impl Pending {
+    pub fn new(schema: SchemaRef, order: Vec<usize>) -> Self {
+        Pending { schema, order, waiting: Vec::new() }
+    }
+
+    pub fn push(&mut self, rows: RecordBatch, times: Int64Array) {
+        let (Some(earliest), Some(latest)) = (compute::min(&times), compute::max(&times)) else { return };
+        let in_order = times.values().is_sorted();
+        self.waiting.push(Waiting { rows, times, earliest, latest, in_order });
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.waiting.iter().map(|waiting| waiting.rows.get_array_memory_size()).sum()
+    }
+
+    pub fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+        self.waiting.iter().map(|waiting| &waiting.rows)
+    }
+
+    /// Takes out the rows that the watermark has passed, in order.
+    pub fn due(&mut self, watermark: i64) -> Result<Option<Due>> {
+        let mut due: Vec<(RecordBatch, Int64Array)> = Vec::new();
+        for waiting in std::mem::take(&mut self.waiting) {
+            if watermark < waiting.earliest {
+                self.waiting.push(waiting);
+            } else if waiting.latest <= watermark {
+                due.push((waiting.rows, waiting.times));
+            } else if waiting.in_order {
+                let Waiting { rows, times, .. } = waiting;
+                let split = times.values().partition_point(|time| *time <= watermark);
+                due.push((rows.slice(0, split), times.slice(0, split)));
+                self.push(rows.slice(split, rows.num_rows() - split), times.slice(split, times.len() - split));
+            } else {
+                let Waiting { rows, times, .. } = waiting;
+                let passed: BooleanArray = times.values().iter().map(|time| Some(*time <= watermark)).collect();
+                due.push((compute::filter_record_batch(&rows, &passed)?, picked(&times, &passed)?));
+                let left = compute::not(&passed)?;
+                self.push(compute::filter_record_batch(&rows, &left)?, picked(&times, &left)?);
+            }
+        }
+        if due.is_empty() {
+            return Ok(None);
+        }
+        let rows = match due.as_slice() {
+            [(rows, _)] => rows.clone(),
+            _ => compute::concat_batches(&self.schema, due.iter().map(|(rows, _)| rows))?,
+        };
+        let times: Vec<i64> = due.iter().flat_map(|(_, times)| times.values().iter().copied()).collect();
+        Ok(Some(self.ordered(rows, times)?))
+    }
+
+    fn ordered(&self, rows: RecordBatch, times: Vec<i64>) -> Result<Due> {
+        let ties = Ties::new(&rows, &self.order)?;
+        let compare = |a: usize, b: usize| times[a].cmp(&times[b]).then_with(|| ties.compare(a, b));
+        if (1..times.len()).all(|row| compare(row - 1, row).is_le()) {
+            return Ok(Due { rows, times, next: 0 });
+        }
+        let indices = ties.sorted(&times)?;
+        let times = indices.iter().map(|row| times[*row as usize]).collect();
+        let rows = compute::take_record_batch(&rows, &UInt32Array::from(indices))?;
+        Ok(Due { rows, times, next: 0 })
+    }
+}
+
+fn picked(times: &Int64Array, mask: &BooleanArray) -> Result<Int64Array> {
+    Ok(compute::filter(times, mask)?.as_primitive().clone())
+}
+
+/// What orders rows of the same time.
+enum Ties {
+    None,
+    Position(arrow::array::UInt64Array),
+    Rows(Rows),
+}
+
+impl Ties {
+    fn new(rows: &RecordBatch, order: &[usize]) -> Result<Ties> {
+        let columns: Vec<_> = order.iter().map(|column| rows.column(*column).clone()).collect();
+        Ok(match columns.as_slice() {
+            [] => Ties::None,
+            [position] if position.null_count() == 0 && position.as_primitive_opt::<UInt64Type>().is_some() => {
+                Ties::Position(position.as_primitive::<UInt64Type>().clone())
+            }
+            columns => {
+                let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+                Ties::Rows(RowConverter::new(fields)?.convert_columns(columns)?)
+            }
+        })
+    }
+
+    /// The order of rows by time, then ties, then arrival.
+    fn sorted(&self, times: &[i64]) -> Result<Vec<u32>> {
+        let count = u32::try_from(times.len());
+        let count = count.map_err(|_| Error::internal("too many rows wait for one watermark"))?;
+        let in_order = (1..times.len()).all(|row| self.compare(row - 1, row).is_le());
+        if let (true, Some(indices)) = (in_order, by_time(times, count)) {
+            return Ok(indices);
+        }
+        Ok(match self {
+            Ties::Position(positions) => {
+                let keys = times.iter().zip(positions.values()).zip(0..count);
+                let mut keys: Vec<(i64, u64, u32)> = keys.map(|((time, tie), row)| (*time, *tie, row)).collect();
+                keys.sort_unstable();
+                keys.into_iter().map(|(_, _, row)| row).collect()
+            }
+            Ties::None | Ties::Rows(_) => {
+                let mut indices: Vec<u32> = (0..count).collect();
+                indices.sort_by(|a, b| {
+                    let (a, b) = (*a as usize, *b as usize);
+                    times[a].cmp(&times[b]).then_with(|| self.compare(a, b))
+                });
+                indices
+            }
+        })
+    }
+
+    #[inline]
+    fn compare(&self, a: usize, b: usize) -> std::cmp::Ordering {
+        match self {
+            Ties::None => std::cmp::Ordering::Equal,
+            Ties::Position(positions) => positions.value(a).cmp(&positions.value(b)),
+            Ties::Rows(rows) => rows.row(a).cmp(&rows.row(b)),
+        }
+    }
+}
+
+const DIGIT_BITS: u32 = 11;
+
+/// The order of rows by time alone, by a stable radix sort: what waits lies close together in
+/// time, so a pass or two do. `None` if times lie too far apart for that.
+fn by_time(times: &[i64], count: u32) -> Option<Vec<u32>> {
+    let (earliest, latest) = (*times.iter().min()?, *times.iter().max()?);
+    let bits = u64::BITS - latest.checked_sub(earliest)?.unsigned_abs().leading_zeros();
+    if 3 * DIGIT_BITS < bits {
+        return None;
+    }
+    let mut rows: Vec<u32> = (0..count).collect();
+    let mut sorted = vec![0; rows.len()];
+    for shift in (0..bits).step_by(DIGIT_BITS as usize) {
+        let digit = |row: u32| ((times[row as usize] - earliest) >> shift) as usize & ((1 << DIGIT_BITS) - 1);
+        let mut starts = [0u32; 1 << DIGIT_BITS];
+        rows.iter().for_each(|row| starts[digit(*row)] += 1);
+        let mut start = 0;
+        for slot in &mut starts {
+            start += std::mem::replace(slot, start);
+        }
+        for row in &rows {
+            let slot = &mut starts[digit(*row)];
+            sorted[*slot as usize] = *row;
+            *slot += 1;
+        }
+        std::mem::swap(&mut rows, &mut sorted);
+    }
+    Some(rows)
+}
+
+/// Rows in order, of which some have gone out.
+pub struct Due {
+    rows: RecordBatch,
+    times: Vec<i64>,
+    next: usize,
+}
+
+impl Due {
+    /// The next rows, about so many; with `peers` rows of one time stay together.
+    pub fn next(&mut self, rows: usize, peers: bool) -> Option<(RecordBatch, Vec<i64>)> {
+        let Range { start, mut end } = self.next..(self.next + rows).min(self.times.len());
+        if start == end {
+            return None;
+        }
+        while peers && end < self.times.len() && self.times[end] == self.times[end - 1] {
+            end += 1;
+        }
+        self.next = end;
+        Some((self.rows.slice(start, end - start), self.times[start..end].to_vec()))
+    }
+}
