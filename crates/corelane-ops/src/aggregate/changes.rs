@@ -33,7 +33,9 @@ impl Results {
 pub struct BadResults<'a> {
     pub row_errors: &'a dyn RowErrors,
     /// The table that the rows come from.
-    pub table: &'a str,
+    pub source: &'a str,
+    /// Begins with the names of the keys.
+    pub schema: &'a SchemaRef,
     pub count: &'a mut u64,
 }
 
@@ -56,7 +58,7 @@ impl BadResults<'_> {
                 Ok(_) => good.push(group),
                 Err(error) => {
                     let keys = table.keys(&[group])?;
-                    let names = keys.iter().enumerate().map(|(position, key)| (format!("key{position}"), key.clone()));
+                    let names = self.schema.fields().iter().map(|field| field.name()).zip(keys.clone());
                     let key = if keys.is_empty() {
                         b"{}".to_vec()
                     } else {
@@ -67,7 +69,7 @@ impl BadResults<'_> {
                         None => error.to_string(),
                     };
                     *self.count += 1;
-                    self.row_errors.bad(&BadRow { source: self.table, position: None, raw: &key, reason: &reason })?;
+                    self.row_errors.bad(&BadRow { source: self.source, position: None, raw: &key, reason: &reason })?;
                 }
             }
         }
