@@ -197,6 +197,7 @@ impl GroupAggregate {
             row_errors: &*self.row_errors,
             source: &self.spec.policy.table,
             schema: &self.schema,
+            slot_columns: 0,
             count: &mut self.bad_rows,
         };
         bad.results(&mut self.calls, &self.table, groups)

@@ -279,6 +279,7 @@ impl WindowAggregate {
             row_errors: &**self.panes.row_errors(),
             source: &self.spec.policy.table,
             schema: &self.schema,
+            slot_columns: 1,
             count: &mut self.bad_results,
         };
         let new = bad.results(&mut self.calls, &self.table, touched.clone())?;
@@ -372,6 +373,7 @@ impl WindowAggregate {
                 row_errors: &**self.panes.row_errors(),
                 source: &self.spec.policy.table,
                 schema: &self.schema,
+                slot_columns,
                 count: &mut self.bad_results,
             };
             let results = bad.results(calls, table, groups)?;
@@ -524,3 +526,6 @@ impl Operator for WindowAggregate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

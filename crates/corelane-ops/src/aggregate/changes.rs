@@ -36,6 +36,8 @@ pub struct BadResults<'a> {
     pub source: &'a str,
     /// Begins with the names of the keys.
     pub schema: &'a SchemaRef,
+    /// Columns of the table before the keys.
+    pub slot_columns: usize,
     pub count: &'a mut u64,
 }
 
@@ -58,8 +60,9 @@ impl BadResults<'_> {
                 Ok(_) => good.push(group),
                 Err(error) => {
                     let keys = table.keys(&[group])?;
-                    let names = self.schema.fields().iter().map(|field| field.name()).zip(keys.clone());
-                    let key = if keys.is_empty() {
+                    let names =
+                        self.schema.fields().iter().map(|field| field.name()).zip(keys[self.slot_columns..].to_vec());
+                    let key = if keys.len() == self.slot_columns {
                         b"{}".to_vec()
                     } else {
                         row_json(&RecordBatch::try_from_iter(names)?, 0)?
