@@ -19,7 +19,7 @@ use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{BadResults, Changes, Results, changes, emit};
 use crate::aggregate::group_table::GroupTable;
 use crate::aggregate::{AggregateCall, describe};
-use crate::local_aggregate::LocalAggregate;
+use crate::local_aggregate::{LocalAggregate, LocalPlan};
 
 /// Which part of an aggregation an operator does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,16 @@ impl OperatorSpec for GroupAggregateSpec {
             Phase::Local if self.retracting => {
                 Err(Error::internal("a local aggregate cannot take rows away: use a single phase"))
             }
-            Phase::Local => Ok(Box::new(LocalAggregate::new(self, context)?)),
+            Phase::Local => {
+                let plan = LocalPlan {
+                    input: &self.input,
+                    keys: &self.keys,
+                    calls: &self.calls,
+                    panes: None,
+                    output: self.schema(),
+                };
+                Ok(Box::new(LocalAggregate::new(plan, context)?))
+            }
         }
     }
 }
@@ -184,8 +193,13 @@ impl GroupAggregate {
     }
 
     fn results(&mut self, groups: Vec<u32>) -> Result<Results> {
-        let mut bad =
-            BadResults { row_errors: &*self.row_errors, table: &self.spec.policy.table, count: &mut self.bad_rows };
+        let mut bad = BadResults {
+            row_errors: &*self.row_errors,
+            source: &self.spec.policy.table,
+            schema: &self.schema,
+            slot_columns: 0,
+            count: &mut self.bad_rows,
+        };
         bad.results(&mut self.calls, &self.table, groups)
     }
 

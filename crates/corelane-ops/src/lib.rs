@@ -12,6 +12,7 @@ pub mod over;
 pub mod sort_limit;
 pub mod group_aggregate;
 mod local_aggregate;
+mod panes;
 mod row_json;
 #[cfg(test)]
 mod testing;
@@ -20,6 +21,7 @@ pub mod values;
 pub mod watermark;
 pub mod window;
 pub mod window_assign;
+pub mod window_aggregate;
 
 pub use aggregate::{AGGREGATES, Accumulators, AggregateCall, AggregateFunction, accumulators};
 pub use bad_rows::BadRows;
@@ -34,3 +36,4 @@ pub use watermark::ColumnWatermark;
 pub use group_aggregate::{GroupAggregateSpec, Phase};
 pub use window::Window;
 pub use window_assign::WindowAssignSpec;
+pub use window_aggregate::{Emit, WindowAggregateSpec};

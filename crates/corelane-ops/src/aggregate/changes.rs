@@ -33,7 +33,11 @@ impl Results {
 pub struct BadResults<'a> {
     pub row_errors: &'a dyn RowErrors,
     /// The table that the rows come from.
-    pub table: &'a str,
+    pub source: &'a str,
+    /// Begins with the names of the keys.
+    pub schema: &'a SchemaRef,
+    /// Columns of the table before the keys.
+    pub slot_columns: usize,
     pub count: &'a mut u64,
 }
 
@@ -56,8 +60,9 @@ impl BadResults<'_> {
                 Ok(_) => good.push(group),
                 Err(error) => {
                     let keys = table.keys(&[group])?;
-                    let names = keys.iter().enumerate().map(|(position, key)| (format!("key{position}"), key.clone()));
-                    let key = if keys.is_empty() {
+                    let names =
+                        self.schema.fields().iter().map(|field| field.name()).zip(keys[self.slot_columns..].to_vec());
+                    let key = if keys.len() == self.slot_columns {
                         b"{}".to_vec()
                     } else {
                         row_json(&RecordBatch::try_from_iter(names)?, 0)?
@@ -67,7 +72,7 @@ impl BadResults<'_> {
                         None => error.to_string(),
                     };
                     *self.count += 1;
-                    self.row_errors.bad(&BadRow { source: self.table, position: None, raw: &key, reason: &reason })?;
+                    self.row_errors.bad(&BadRow { source: self.source, position: None, raw: &key, reason: &reason })?;
                 }
             }
         }
