@@ -137,6 +137,10 @@ impl Dialect for FlinkDialect {
         let next = &parser.peek_nth_token_ref(1).token;
         match (word.keyword, next) {
             (Keyword::TABLE, Token::Word(_)) => Some(parse_table_argument(parser)),
+            // sqlparser recurses here without counting, and nothing can be meant by it.
+            (Keyword::INTERVAL, Token::Word(inner)) if inner.keyword == Keyword::INTERVAL => {
+                Some(parser.expected_ref("the value of the interval", parser.peek_nth_token_ref(1)))
+            }
             (Keyword::MAP, Token::LBracket) => Some(parse_map(parser)),
             (Keyword::CAST, Token::LParen) => Some(parse_cast(parser, CastKind::Cast)),
             (Keyword::TRY_CAST, Token::LParen) => Some(parse_cast(parser, CastKind::TryCast)),

@@ -120,7 +120,7 @@ pub(super) fn unknown_statement(token: &TokenWithSpan) -> SqlError {
 /// Turns a fault of the parser into an error that points at one of `tokens`.
 pub(super) fn explain(fault: Fault, tokens: &[TokenWithSpan]) -> SqlError {
     let text = match fault {
-        Fault::Refused(error) => return *error,
+        Fault::Refused(error) => return error.at(end_of(tokens)),
         Fault::Parser(ParserError::RecursionLimitExceeded) => {
             return SqlError::new(format!("the statement nests deeper than SQL_DEPTH_MAX ({SQL_DEPTH_MAX})"))
                 .with_hint("split the statement with views")
@@ -133,7 +133,7 @@ pub(super) fn explain(fault: Fault, tokens: &[TokenWithSpan]) -> SqlError {
     let span = match (index, location) {
         (Some(index), _) => Span::from_parser(tokens[index].span),
         (None, Some(location)) => Span::from_parser(sqlparser::tokenizer::Span::new(location, location)),
-        (None, None) => span_over(tokens).map(|span| Span { start: span.end, end: span.end }),
+        (None, None) => end_of(tokens),
     };
     let at_end = location.is_none();
     let mut error = match complaint.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
@@ -147,6 +147,11 @@ pub(super) fn explain(fault: Fault, tokens: &[TokenWithSpan]) -> SqlError {
     .at(span);
     error.hint = hint_for(tokens, index.unwrap_or(tokens.len()), &error);
     error
+}
+
+/// The place behind the last token.
+fn end_of(tokens: &[TokenWithSpan]) -> Option<Span> {
+    span_over(tokens).map(|span| Span { start: span.end, end: span.end })
 }
 
 /// Splits `".. at Line: 3, Column: 7"` off a message.

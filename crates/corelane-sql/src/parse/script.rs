@@ -141,7 +141,9 @@ fn statement_length(tokens: &[TokenWithSpan]) -> usize {
 
 /// Length of the words that open a statement set, zero if none does.
 fn statement_set_header(tokens: &[TokenWithSpan]) -> usize {
-    if starts_with(tokens, &["EXECUTE", "STATEMENT", "SET", "BEGIN"]) {
+    if starts_with(tokens, &["EXECUTE", "STATEMENT", "SET", "BEGIN"])
+        || starts_with(tokens, &["EXPLAIN", "STATEMENT", "SET", "BEGIN"])
+    {
         4
     } else if starts_with(tokens, &["BEGIN", "STATEMENT", "SET"]) && tokens.get(3).is_some_and(is_semicolon) {
         4
@@ -187,7 +189,9 @@ fn check_limits(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
             }
             other if is_operator(other) => {
                 if let Some(level) = levels.last_mut() {
-                    level.chain += 1;
+                    // A nested type costs the parser a level of recursion that it does not count.
+                    let opens_type = *other == Token::Lt && index > 0 && is_word(&tokens[index - 1].token, "ARRAY");
+                    level.chain += if opens_type { SQL_CHAIN_MAX / SQL_DEPTH_MAX } else { 1 };
                     if SQL_CHAIN_MAX < level.chain {
                         return refuse(token, "chained operators", "SQL_CHAIN_MAX", SQL_CHAIN_MAX);
                     }

@@ -67,6 +67,9 @@ pub(super) fn parse_emit(parser: &mut Parser) -> Option<Emit> {
 /// `[PLAN FOR | detail, ..] statement`
 fn parse_explain(parser: &mut Parser) -> Result<StatementKind, Fault> {
     let mut details = Vec::new();
+    if parser.sees(&["STATEMENT"]) {
+        return Ok(StatementKind::Explain { details, statement: Box::new(parse_statement_set(parser)?) });
+    }
     if !parser.eat(&["PLAN", "FOR"]) {
         while let Some(detail) = EXPLAIN_DETAILS.iter().find(|detail| parser.sees(&[detail])) {
             parser.advance_token();
@@ -124,7 +127,7 @@ pub(super) fn span_since(parser: &Parser, start: sqlparser::tokenizer::Span) -> 
 
 /// `EXECUTE STATEMENT SET BEGIN insert; .. END` or `BEGIN STATEMENT SET; insert; .. END`.
 fn parse_statement_set(parser: &mut Parser) -> Result<StatementKind, Fault> {
-    if parser.eat(&["EXECUTE"]) {
+    if parser.eat(&["EXECUTE"]) || parser.sees(&["STATEMENT"]) {
         parser.require(&["STATEMENT", "SET", "BEGIN"])?;
     } else {
         parser.require(&["BEGIN", "STATEMENT", "SET"])?;

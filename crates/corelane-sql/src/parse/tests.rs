@@ -202,7 +202,310 @@ fn check_fault(sql: &str, expected: Expect) {
 
 #[test]
 fn carets_count_characters_and_long_lines_are_cut() {
-    check_fault("SELECT 'grüße',\t`ключ`, FROM t", expect![[r#""#]]);
+    check_fault(
+        "SELECT 'grüße',\t`ключ`, FROM t",
+        expect![[r#"
+        job.sql:1:30: expected an expression, found: FROM
+        SELECT 'grüße', `ключ`, FROM t
+                                     ^
+    "#]],
+    );
     let padding = "a, ".repeat(60);
-    check_fault(&format!("SELECT {padding} b + , {padding} c FROM t"), expect![[r#""#]]);
+    check_fault(
+        &format!("SELECT {padding} b + , {padding} c FROM t"),
+        expect![[r#"
+        job.sql:1:193: expected an expression, found ,
+        ...a, a, a, a, a, a, a, a, a, a, a,  b + , a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a,...
+                                                 ^
+    "#]],
+    );
+}
+
+#[test]
+fn types_round_trip() {
+    let types = [
+        "BOOLEAN",
+        "TINYINT",
+        "SMALLINT",
+        "INT",
+        "BIGINT",
+        "FLOAT",
+        "DOUBLE",
+        "DECIMAL(10, 0)",
+        "DECIMAL(38, 38)",
+        "STRING",
+        "BYTES",
+        "DATE",
+        "TIME(3)",
+        "TIMESTAMP(3)",
+        "TIMESTAMP(6)",
+        "TIMESTAMP(9)",
+        "TIMESTAMP_LTZ(3)",
+        "TIMESTAMP_LTZ(9)",
+        "INTERVAL YEAR TO MONTH",
+        "INTERVAL DAY TO SECOND",
+        "ARRAY<ARRAY<INT>>",
+        "MAP<STRING, ROW<a INT, b ARRAY<MAP<INT, DATE>>>>",
+        "ROW<a INT NOT NULL, `b c` STRING, `d``e` DOUBLE>",
+    ];
+    for written in types {
+        let data_type = parse_data_type(written).expect("the type parses");
+        assert_eq!(sql_type(&arrow_type(&data_type).expect("the type has an Arrow type")), written);
+    }
+}
+
+#[test]
+fn types_are_refused_by_name() {
+    let types = [
+        "STRNG",
+        "TEXT",
+        "MULTISET<INT>",
+        "DECIMAL(39, 0)",
+        "DECIMAL(3, 4)",
+        "TIMESTAMP(10)",
+        "TIME(6)",
+        "TIMESTAMP WITH TIME ZONE",
+        "REAL",
+        "JSON",
+        "INT UNSIGNED",
+        "FLOAT(3)",
+        "ROW<a INT, b UUID>",
+    ];
+    let mut out = String::new();
+    for written in types {
+        let error =
+            parse_data_type(written).and_then(|data_type| arrow_type(&data_type)).expect_err("the type is refused");
+        out.push_str(&format!("{}; {}\n", error.message, error.hint.unwrap_or_default()));
+    }
+    expect_file!["golden/types.txt"].assert_eq(&out);
+}
+
+fn message(sql: &str) -> String {
+    parse_script(sql).expect_err("the script is refused").message
+}
+
+#[test]
+fn limits_are_errors_that_name_the_limit() {
+    let deep = 100_000;
+    let nested = [
+        format!("SELECT {}1{}", "(".repeat(deep), ")".repeat(deep)),
+        format!("SELECT * FROM {}t", "(".repeat(deep)),
+        format!("SELECT * FROM {}t", "(SELECT * FROM ".repeat(deep)),
+        format!("SELECT {}1", "NOT ".repeat(deep)),
+        format!("SELECT {}1", "- ".repeat(deep)),
+        format!("SELECT {}1", "CASE WHEN ".repeat(deep)),
+        format!("SELECT {}1", "f(".repeat(deep)),
+        format!("SELECT {}1", "CAST(".repeat(deep)),
+        format!("SELECT {}1", "ARRAY[".repeat(deep)),
+        format!("SELECT CAST(a AS {}INT", "ARRAY<".repeat(deep)),
+        format!("SELECT {}INT", "ARRAY<".repeat(deep)),
+        format!("CREATE TABLE t (a {}INT)", "ROW<a ".repeat(deep)),
+        format!("CREATE TABLE t (a INT{})", " ARRAY".repeat(deep)),
+        format!("CREATE TABLE t (a {}INT)", "MAP<INT, ".repeat(deep)),
+        format!("SELECT 1{}", " + 1".repeat(deep)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(deep)),
+        format!("SELECT 1{}", " IS NULL".repeat(deep)),
+        format!("SELECT a{}", "::INT".repeat(deep)),
+        format!("SELECT {}1", "INTERVAL ".repeat(deep)),
+        format!("{}SELECT 1", "EXPLAIN ".repeat(deep)),
+        format!("{}SELECT 1", "WITH a AS (".repeat(deep)),
+        format!("SELECT * FROM t {}", "MATCH_RECOGNIZE (PATTERN (".repeat(deep)),
+        format!("SELECT * FROM {}t", "((SELECT * FROM ".repeat(deep)),
+    ];
+    for sql in &nested {
+        let message = message(sql);
+        let names_limit =
+            ["SQL_DEPTH_MAX", "SQL_CHAIN_MAX", "found EXPLAIN", "EXPLAIN", "value of the interval"].iter().any(|name| message.contains(name));
+        assert!(names_limit, "{} ..: {message}", &sql[..40]);
+    }
+    assert!(message(&" ".repeat(SQL_BYTES_MAX + 1)).contains("SQL_BYTES_MAX"));
+}
+
+#[test]
+fn what_is_within_the_limits_parses() {
+    let depth = SQL_DEPTH_MAX - 4;
+    for sql in [
+        format!("SELECT {}1{}", "(".repeat(depth), ")".repeat(depth)),
+        format!("SELECT 1{}", " + 1".repeat(SQL_CHAIN_MAX)),
+        format!("SELECT a IN (1{})", ", 1".repeat(50_000)),
+        format!("INSERT INTO t VALUES (1){}", ", (1)".repeat(50_000)),
+        "SELECT 1; ".repeat(5_000),
+    ] {
+        if let Err(error) = parse_script(&sql) {
+            panic!("{} ..: {}", &sql[..20], error.message);
+        }
+    }
+}
+
+#[test]
+fn wrong_statements_do_not_take_exponential_time() {
+    for depth in 1..40 {
+        for part in [
+            "((SELECT * FROM ",
+            "(SELECT * FROM (",
+            "((a JOIN ",
+            "CASE WHEN ",
+            "f((",
+            "EXTRACT(YEAR FROM ",
+            "FLOOR(",
+            "TRIM(",
+            "ARRAY(",
+            "POSITION(",
+        ] {
+            let sql = format!("SELECT * FROM {}", part.repeat(depth));
+            survives(&sql);
+            let sql = format!("SELECT {}", part.repeat(depth));
+            survives(&sql);
+        }
+    }
+}
+
+/// Words and signs of the language, so that random sequences get far into the grammar.
+const SOUP: &[&str] = &[
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "BY",
+    "CREATE",
+    "TABLE",
+    "TEMPORARY",
+    "VIEW",
+    "AS",
+    "WITH",
+    "LIKE",
+    "INSERT",
+    "INTO",
+    "VALUES",
+    "SET",
+    "BEGIN",
+    "END",
+    "STATEMENT",
+    "EXECUTE",
+    "EXPLAIN",
+    "DROP",
+    "IF",
+    "EXISTS",
+    "NOT",
+    "NULL",
+    "WATERMARK",
+    "FOR",
+    "PRIMARY",
+    "KEY",
+    "METADATA",
+    "ROW",
+    "MAP",
+    "ARRAY",
+    "CAST",
+    "INTERVAL",
+    "SECOND",
+    "TUMBLE",
+    "DESCRIPTOR",
+    "PARTITION",
+    "BETWEEN",
+    "SYMMETRIC",
+    "AND",
+    "OR",
+    "CASE",
+    "WHEN",
+    "JOIN",
+    "ON",
+    "LATERAL",
+    "UNNEST",
+    "OVER",
+    "EMIT",
+    "CHANGES",
+    "FINAL",
+    "MATCH_RECOGNIZE",
+    "PATTERN",
+    "TIMESTAMP",
+    "INT",
+    "STRING",
+    "a",
+    "b",
+    "`c`",
+    "\"d\"",
+    "'e'",
+    "1",
+    "2.5",
+    "(",
+    ")",
+    "<",
+    ">",
+    ">>",
+    "[",
+    "]",
+    ",",
+    ";",
+    ".",
+    "+",
+    "-",
+    "*",
+    "=",
+    "=>",
+    "::",
+    "||",
+    "\n",
+    "--x\n",
+    "/*",
+    "*/",
+    "'",
+    "é",
+    "{",
+    "}",
+    "@",
+    "?",
+    ":",
+    "\t",
+    "\0",
+];
+
+/// What must hold for any text: no panic, and an error that can be drawn and lies in the text.
+fn survives(sql: &str) {
+    match parse_script(sql) {
+        Ok(statements) => {
+            for statement in statements {
+                assert_eq!(&sql[statement.span.bytes(sql)], statement.text);
+                summarise(&statement.kind);
+            }
+        }
+        Err(error) => {
+            error.render(sql, "soup.sql");
+            let span = error.span.expect("an error of the parser has a place");
+            assert!(span.bytes(sql).end <= sql.len());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn token_soup_never_panics(words in prop::collection::vec(prop::sample::select(SOUP), 0..40)) {
+        survives(&words.join(" "));
+        survives(&words.concat());
+    }
+
+    #[test]
+    fn any_text_never_panics(text in ".{0,200}") {
+        survives(&text);
+    }
+
+    #[test]
+    fn truncated_and_spliced_statements_never_panic(
+        script in prop::sample::select(scripts(include_str!("golden/statements.sql")).collect::<Vec<_>>()),
+        from in 0usize..400,
+        length in 0usize..400,
+        inserted in prop::sample::select(SOUP),
+    ) {
+        let characters: Vec<char> = script.chars().collect();
+        let from = from.min(characters.len());
+        let to = (from + length).min(characters.len());
+        let start: String = characters[..from].iter().collect();
+        let middle: String = characters[from..to].iter().collect();
+        let end: String = characters[to..].iter().collect();
+        survives(&start);
+        survives(&middle);
+        survives(&format!("{start} {inserted} {end}"));
+    }
 }
