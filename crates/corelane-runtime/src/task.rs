@@ -71,6 +71,12 @@ impl Inputs {
         Inputs { channels, alignment, next: 0 }
     }
 
+    /// True if any channel that is not held has an element.
+    pub fn is_ready(&self, edges: &[Edge]) -> bool {
+        let mut channels = self.channels.iter().enumerate();
+        channels.any(|(index, inlet)| !self.alignment.is_held(index) && edges[inlet.edge].is_ready(inlet.channel))
+    }
+
     /// Takes the next element of any channel that is not held.
     pub fn receive(&mut self, context: &mut TaskContext<'_>) -> Option<Received> {
         for turn in 0..self.channels.len() {

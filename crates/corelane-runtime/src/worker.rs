@@ -190,7 +190,7 @@ impl Worker {
                 counters.busy_ns += elapsed_ns;
                 self.metrics.step.record(elapsed_ns);
             }
-            Step::Idle { .. } => counters.idle_ns += elapsed_ns,
+            Step::Idle { .. } => {}
         }
     }
 
