@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use corelane_stream::{
-    BarrierKind, CheckpointId, Committable, Result, Sink, StreamElement, Watermark,
-};
+use corelane_stream::{BarrierKind, CheckpointId, Committable, Result, Sink, StreamElement, Watermark};
 
 use crate::doorbell::Bell;
 use crate::task::{Inputs, Received, TaskContext};

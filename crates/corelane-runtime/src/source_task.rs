@@ -109,7 +109,8 @@ impl SourceTask {
                 self.pass_time(context)?;
             }
             SourcePoll::Pending { retry_ms } => {
-                let until = retry_ms.map(|ms| context.now_ns.saturating_add(ms.saturating_mul(NANOSECONDS_PER_MILLISECOND)));
+                let until =
+                    retry_ms.map(|ms| context.now_ns.saturating_add(ms.saturating_mul(NANOSECONDS_PER_MILLISECOND)));
                 self.state = State::Waiting(until);
                 return Ok(false);
             }

@@ -3,9 +3,9 @@
 //! A task takes one element at a time, and only when its outputs have room. What all kinds of
 //! tasks share is here; each kind has its own file.
 
+use corelane_stream::limits::LOCAL_QUEUE_ELEMENTS;
 use corelane_stream::operator::StateWriter;
 use corelane_stream::{Barrier, BarrierKind, ChangelogBatch, CheckpointId, Output, Result, StreamElement, Watermark};
-use corelane_stream::limits::LOCAL_QUEUE_ELEMENTS;
 
 use crate::alignment::Alignment;
 use crate::edge::Edge;

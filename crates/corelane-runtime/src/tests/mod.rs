@@ -128,8 +128,7 @@ fn a_slow_sink_stops_the_source() {
         let from = source(&mut dataflow, numbers);
         let pass = operator(&mut dataflow, Toy::Pass, &[(from, Exchange::Rebalance)]);
         sink(&mut dataflow, &collect, pass);
-        let report =
-            run(dataflow, RuntimeConfig { batch_rows: 10, ring_slots: 1, linger_us: 0, ..config(2, driver) });
+        let report = run(dataflow, RuntimeConfig { batch_rows: 10, ring_slots: 1, linger_us: 0, ..config(2, driver) });
         assert!(matches!(report.outcome, Outcome::Finished));
         assert_eq!(sorted(&collect).len(), 4_000);
         // Queues of 4 and rings of 1, and 1,024 rows gathered for each of two destinations, on two workers.
@@ -239,7 +238,8 @@ fn a_failed_commit_aborts() {
 
 #[test]
 fn a_machine_without_io_uring_runs_on_threads_and_says_so() {
-    let facts = MachineFacts { io_uring: IoUring::Refused("the kernel has no io_uring, or hides it".into()), ..probe() };
+    let facts =
+        MachineFacts { io_uring: IoUring::Refused("the kernel has no io_uring, or hides it".into()), ..probe() };
     let (dataflow, summed, _) = two_exchanges(1_000, Exchange::Forward);
     let job = launch_on(dataflow, config(1, DriverChoice::Auto), &facts);
     assert_eq!(job.notices(), ["running on plain threads: the kernel has no io_uring, or hides it"]);

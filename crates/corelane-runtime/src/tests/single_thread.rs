@@ -246,8 +246,7 @@ fn with_context<T>(
     run: impl FnOnce(&mut TaskContext<'_>) -> Result<T>,
 ) -> T {
     let (mut metrics, mut hop, mut latency) = (NodeMetrics::default(), Durations::default(), Durations::default());
-    let mut context =
-        TaskContext { edges, now_ns, metrics: &mut metrics, hop: &mut hop, latency: &mut latency, state };
+    let mut context = TaskContext { edges, now_ns, metrics: &mut metrics, hop: &mut hop, latency: &mut latency, state };
     run(&mut context).unwrap()
 }
 
@@ -281,8 +280,14 @@ fn a_channel_with_a_barrier_is_held_and_the_snapshot_cuts_between() {
     edges[0].push(watermark(Watermark::END.0), 0).unwrap();
     run(&mut edges, &mut passed);
     assert_eq!(passed, ["1 rows", "3 rows", "barrier 1", "2 rows", "5 rows"]);
-    let expected =
-        ["port 0: 1 rows", "port 1: 3 rows", "snapshot sums: 1 rows", "snapshot sums: 1 rows", "port 0: 2 rows", "port 1: 5 rows"];
+    let expected = [
+        "port 0: 1 rows",
+        "port 1: 3 rows",
+        "snapshot sums: 1 rows",
+        "snapshot sums: 1 rows",
+        "port 0: 2 rows",
+        "port 1: 5 rows",
+    ];
     assert_eq!(*notes.borrow(), expected);
 }
 
@@ -338,15 +343,8 @@ fn event_time_is_the_minimum_over_open_splits_behind_its_batch() {
         SourcePoll::End,
     ];
     let end = format!("7: watermark {}", i64::MAX);
-    let expected = [
-        "1: 2 rows",
-        "1: watermark 9",
-        "2: 1 rows",
-        "3: 2 rows",
-        "4: watermark 20",
-        "6: 1 rows",
-        end.as_str(),
-    ];
+    let expected =
+        ["1: 2 rows", "1: watermark 9", "2: 1 rows", "3: 2 rows", "4: watermark 20", "6: 1 rows", end.as_str()];
     assert_eq!(scripted(None, script, &[1, 2, 3, 4, 5, 6, 7]), expected);
 }
 
@@ -355,6 +353,14 @@ fn silent_splits_stop_counting_and_come_back() {
     let pending = || SourcePoll::Pending { retry_ms: Some(10) };
     let script = vec![values(0, &[5]), values(1, &[9]), pending(), pending(), values(0, &[6])];
     let idle = format!("150: watermark {}", i64::MIN + 1);
-    let expected = ["0: 1 rows", "0: watermark 5", "50: 1 rows", "100: watermark 9", idle.as_str(), "160: 1 rows", "160: watermark 9"];
+    let expected = [
+        "0: 1 rows",
+        "0: watermark 5",
+        "50: 1 rows",
+        "100: watermark 9",
+        idle.as_str(),
+        "160: 1 rows",
+        "160: watermark 9",
+    ];
     assert_eq!(scripted(Some(100), script, &[0, 50, 100, 150, 160]), expected);
 }

@@ -134,7 +134,8 @@ impl SourceSpec for Numbers {
         self.wakers.lock().unwrap().push(context.waker.clone());
         let bound = |split: &Split, at: usize| i64::from_le_bytes(split.state[at..at + 8].try_into().unwrap());
         let ranges = splits.iter().map(|split| (bound(split, 0), bound(split, 8))).collect();
-        let source = NumbersSource { spec: self.clone(), ranges, split: 0, batch_rows: context.batch_rows as i64, rows: 0 };
+        let source =
+            NumbersSource { spec: self.clone(), ranges, split: 0, batch_rows: context.batch_rows as i64, rows: 0 };
         Ok(Box::new(source))
     }
 }
@@ -279,7 +280,7 @@ impl Operator for ToyOperator {
     }
 
     fn resume(&mut self, out: &mut dyn Output) -> Result<Progress> {
-        self.idle(out)?;
+        let _ = self.idle(out)?;
         while let Some((key, sum)) = self.sums.pop_first() {
             out.emit(ChangelogBatch::append(rows(&[(key, sum)])));
             if !out.has_room() {
