@@ -251,7 +251,7 @@ impl WorkerBlueprint {
                 };
                 let operator = if here { Some(spec.build(&context)?) } else { None };
                 let tick_ms = (here && spec.needs_ticks()).then(|| self.job.clock.now_ms());
-                Task::Operator(OperatorTask::new(operator, inputs, outputs, tick_ms))
+                Task::Operator(Box::new(OperatorTask::new(operator, inputs, outputs, tick_ms)))
             }
             NodeKind::Sink(sink) => {
                 let context = SinkContext {

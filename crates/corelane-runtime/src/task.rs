@@ -21,7 +21,7 @@ pub const DRAIN: Barrier = Barrier { checkpoint: CheckpointId::FINAL, kind: Barr
 
 pub enum Task {
     Source(SourceTask),
-    Operator(OperatorTask),
+    Operator(Box<OperatorTask>),
     Sink(SinkTask),
 }
 
