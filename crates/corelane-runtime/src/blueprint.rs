@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use corelane_stream::dataflow::{SinkNode, SourceNode};
 use corelane_stream::{
     Clock, Dataflow, Edge as PlanEdge, Exchange, NodeKind, OperatorContext, RowErrorsFactory, SinkContext,
     SourceContext, Split,
 };
-use corelane_stream::dataflow::{SinkNode, SourceNode};
 
 use crate::config::{IdlePolicy, WorkerConfig};
 use crate::control::{Control, Failure};
@@ -79,10 +79,7 @@ pub fn blueprints(
             config: configs[index],
             doorbell: doorbells[index].clone(),
             slot: slots[index].clone(),
-            splits: splits
-                .iter()
-                .map(|splits| splits.iter().skip(index).step_by(workers).cloned().collect())
-                .collect(),
+            splits: splits.iter().map(|splits| splits.iter().skip(index).step_by(workers).cloned().collect()).collect(),
             rings,
         })
         .collect()
@@ -254,7 +251,7 @@ impl WorkerBlueprint {
                 };
                 let operator = if here { Some(spec.build(&context)?) } else { None };
                 let tick_ms = (here && spec.needs_ticks()).then(|| self.job.clock.now_ms());
-                Task::Operator(OperatorTask::new(operator, inputs, outputs, tick_ms))
+                Task::Operator(Box::new(OperatorTask::new(operator, inputs, outputs, tick_ms)))
             }
             NodeKind::Sink(sink) => {
                 let context = SinkContext {

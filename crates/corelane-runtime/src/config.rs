@@ -307,9 +307,7 @@ mod tests {
             --cores "-1" has "" where a CPU number should be
             --cores "0-99999999" has CPU 99999999, more than 65535
         "#]]
-        .assert_eq(
-            &["", "0,,1", "3-1", "0-x", "-1", "0-99999999"].map(|cores| refused(cores) + "\n").concat(),
-        );
+        .assert_eq(&["", "0,,1", "3-1", "0-x", "-1", "0-99999999"].map(|cores| refused(cores) + "\n").concat());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! load of a line that nobody writes.
 
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
 use crossbeam_utils::CachePadded;
@@ -15,14 +15,21 @@ use crossbeam_utils::CachePadded;
 #[derive(Debug, Default)]
 pub struct Doorbell {
     sleeping: CachePadded<AtomicBool>,
-    /// How the driver wakes this worker; set by the driver before the first step.
-    driver: OnceLock<Waker>,
+    /// How the driver wakes this worker. The lock is taken only to wake a sleeper, which costs
+    /// a system call anyway; it lets the worker take the waker back on its own thread, because a
+    /// waker of glommio must not outlive its executor.
+    driver: Mutex<Option<Waker>>,
 }
 
 impl Doorbell {
-    /// Says how to wake the worker. The first call counts.
+    /// Says how to wake the worker; the driver does so before the first step.
     pub fn attach(&self, driver: Waker) {
-        let _ = self.driver.set(driver);
+        *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(driver);
+    }
+
+    /// Drops the waker; the driver does so after the last step.
+    pub fn detach(&self) {
+        self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Says that the worker is about to sleep. It must look for work once more before it does.
@@ -44,7 +51,7 @@ impl Doorbell {
         fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::Relaxed)
             && self.sleeping.swap(false, Ordering::AcqRel)
-            && let Some(driver) = self.driver.get()
+            && let Some(driver) = &*self.driver.lock().unwrap_or_else(PoisonError::into_inner)
         {
             driver.wake_by_ref();
         }

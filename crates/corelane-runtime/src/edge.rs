@@ -106,6 +106,14 @@ impl Edge {
         })
     }
 
+    /// True if a channel has an element.
+    pub fn is_ready(&self, channel: usize) -> bool {
+        match &self.receivers[channel] {
+            Some(receiver) => receiver.is_ready(),
+            None => !self.destinations[self.own].queue.is_empty(),
+        }
+    }
+
     /// Reads the next element of a channel.
     pub fn receive(&mut self, channel: usize) -> Option<Envelope> {
         match &self.receivers[channel] {

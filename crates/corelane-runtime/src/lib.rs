@@ -34,9 +34,7 @@ pub use config::{
 pub use control::{Control, Failure, Order};
 pub use doorbell::Doorbell;
 pub use edge::EdgeCounters;
-pub use job::{
-    JobHandle, JobProgress, JobReport, JobSetup, NodeReport, Outcome, WorkerReport, start, start_on,
-};
+pub use job::{JobHandle, JobProgress, JobReport, JobSetup, NodeReport, Outcome, WorkerReport, start, start_on};
 pub use lane::{Lane, LaneEnd, Turn};
 pub use metrics::{Durations, NodeMetrics, Slot, WorkerCounters, WorkerMetrics};
 pub use placement::{DriverKind, Placement};

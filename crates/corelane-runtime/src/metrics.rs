@@ -111,7 +111,6 @@ pub struct WorkerCounters {
     pub nodes: Vec<NodeMetrics>,
     pub steps: u64,
     pub busy_ns: u64,
-    pub idle_ns: u64,
     pub parks: u64,
     /// Steps longer than the stall limit.
     pub stalls: u64,

@@ -131,11 +131,8 @@ pub(crate) mod tests {
 
     #[test]
     fn more_workers_than_cpus_share_and_do_not_spin() {
-        let config = RuntimeConfig {
-            workers: Some(5),
-            cores: Some("1-2".parse().unwrap()),
-            ..RuntimeConfig::default()
-        };
+        let config =
+            RuntimeConfig { workers: Some(5), cores: Some("1-2".parse().unwrap()), ..RuntimeConfig::default() };
         let placement = config.resolve(&machine(4)).unwrap();
         assert!(placement.workers.iter().all(|worker| worker.spin_us == 0));
         assert_eq!(placed(&config, &machine(4)), [1, 2, 1, 2, 1]);

@@ -72,6 +72,10 @@ impl RingSender {
 }
 
 impl RingReceiver {
+    pub fn is_ready(&self) -> bool {
+        !self.channel.is_empty()
+    }
+
     pub fn receive(&self) -> Option<Envelope> {
         let envelope = self.channel.try_recv().ok()?;
         fence(Ordering::SeqCst);

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use corelane_stream::{
-    BarrierKind, CheckpointId, Committable, Result, Sink, StreamElement, Watermark,
-};
+use corelane_stream::{BarrierKind, CheckpointId, Committable, Result, Sink, StreamElement, Watermark};
 
 use crate::doorbell::Bell;
 use crate::task::{Inputs, Received, TaskContext};
@@ -41,7 +39,8 @@ impl SinkTask {
     /// # Errors
     /// If the sink fails.
     pub fn run(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
-        if self.finished || !self.has_room()? {
+        // A sink is asked for room only when there is something to write.
+        if self.finished || !self.inputs.is_ready(context.edges) || !self.has_room()? {
             return Ok(false);
         }
         let Some(Received { channel, envelope, .. }) = self.inputs.receive(context) else {

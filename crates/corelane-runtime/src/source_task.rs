@@ -87,10 +87,14 @@ impl SourceTask {
     /// # Errors
     /// If the source fails.
     pub fn run(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
-        if !self.is_due(context.now_ns) || !self.outputs.have_room(context.edges) {
+        if !self.is_due(context.now_ns) {
             return Ok(false);
         }
+        // Its bell has been asked and forgets: it stays ready until the outputs have room.
         self.state = State::Ready;
+        if !self.outputs.have_room(context.edges) {
+            return Ok(false);
+        }
         self.seen_ns.get_or_insert(context.now_ns);
         let polled = match &mut self.source {
             Some(source) => source.poll()?,
@@ -105,7 +109,8 @@ impl SourceTask {
                 self.pass_time(context)?;
             }
             SourcePoll::Pending { retry_ms } => {
-                let until = retry_ms.map(|ms| context.now_ns.saturating_add(ms.saturating_mul(NANOSECONDS_PER_MILLISECOND)));
+                let until =
+                    retry_ms.map(|ms| context.now_ns.saturating_add(ms.saturating_mul(NANOSECONDS_PER_MILLISECOND)));
                 self.state = State::Waiting(until);
                 return Ok(false);
             }

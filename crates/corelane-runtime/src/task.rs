@@ -3,9 +3,9 @@
 //! A task takes one element at a time, and only when its outputs have room. What all kinds of
 //! tasks share is here; each kind has its own file.
 
+use corelane_stream::limits::LOCAL_QUEUE_ELEMENTS;
 use corelane_stream::operator::StateWriter;
 use corelane_stream::{Barrier, BarrierKind, ChangelogBatch, CheckpointId, Output, Result, StreamElement, Watermark};
-use corelane_stream::limits::LOCAL_QUEUE_ELEMENTS;
 
 use crate::alignment::Alignment;
 use crate::edge::Edge;
@@ -21,7 +21,7 @@ pub const DRAIN: Barrier = Barrier { checkpoint: CheckpointId::FINAL, kind: Barr
 
 pub enum Task {
     Source(SourceTask),
-    Operator(OperatorTask),
+    Operator(Box<OperatorTask>),
     Sink(SinkTask),
 }
 
@@ -69,6 +69,12 @@ impl Inputs {
         }
         let alignment = Alignment::new(channels.len());
         Inputs { channels, alignment, next: 0 }
+    }
+
+    /// True if any channel that is not held has an element.
+    pub fn is_ready(&self, edges: &[Edge]) -> bool {
+        let mut channels = self.channels.iter().enumerate();
+        channels.any(|(index, inlet)| !self.alignment.is_held(index) && edges[inlet.edge].is_ready(inlet.channel))
     }
 
     /// Takes the next element of any channel that is not held.

@@ -23,7 +23,9 @@ const RUNS_PER_PASS: usize = 64;
 pub enum Step {
     Worked,
     /// Nothing to do before something happens, or this monotonic time.
-    Idle { deadline_ns: Option<u64> },
+    Idle {
+        deadline_ns: Option<u64>,
+    },
     /// All tasks have ended, or the job was stopped.
     Finished,
 }
@@ -86,16 +88,7 @@ impl Worker {
             readers.iter().enumerate().map(|(node, readers)| readers.iter().copied().max().unwrap_or(node)).collect();
         let mut metrics = WorkerMetrics::default();
         metrics.counters.nodes.resize(tasks.len(), Default::default());
-        Worker {
-            parts,
-            tasks,
-            current: 0,
-            sources,
-            source_next: 0,
-            last_reader,
-            metrics,
-            published_ns: 0,
-        }
+        Worker { parts, tasks, current: 0, sources, source_next: 0, last_reader, metrics, published_ns: 0 }
     }
 
     pub fn index(&self) -> usize {
@@ -141,11 +134,9 @@ impl Worker {
                 self.measure(step, end_ns.saturating_sub(start_ns));
                 Ok(step)
             }
-            Err(error) => Err(Failure {
-                error,
-                worker: Some(self.parts.index),
-                node: Some(self.current_node().to_owned()),
-            }),
+            Err(error) => {
+                Err(Failure { error, worker: Some(self.parts.index), node: Some(self.current_node().to_owned()) })
+            }
         }
     }
 
@@ -190,7 +181,7 @@ impl Worker {
                 counters.busy_ns += elapsed_ns;
                 self.metrics.step.record(elapsed_ns);
             }
-            Step::Idle { .. } => counters.idle_ns += elapsed_ns,
+            Step::Idle { .. } => {}
         }
     }
 

@@ -59,9 +59,11 @@ async fn run(blueprint: WorkerBlueprint) -> LaneEnd {
                 let wait_ns = lane.nanoseconds_until(deadline_ns);
                 woken_or_late(&doorbell, Duration::from_nanos(wait_ns)).await;
             }
-            Turn::Ended => return lane.into_end(),
+            Turn::Ended => break,
         }
     }
+    doorbell.detach();
+    lane.into_end()
 }
 
 /// The doorbell holds the task's waker: there is nothing to register.

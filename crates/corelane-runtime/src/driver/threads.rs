@@ -62,7 +62,9 @@ fn run(blueprint: WorkerBlueprint, cpu: Option<usize>) -> LaneEnd {
                     }
                 }
             }
-            Turn::Ended => return lane.into_end(),
+            Turn::Ended => break,
         }
     }
+    doorbell.detach();
+    lane.into_end()
 }

@@ -1,1 +1,0 @@
-//! Whole jobs with toy sources, operators and sinks.
