@@ -58,7 +58,11 @@ fn item_of(data_type: &DataType) -> Result<&DataType> {
 type Place = (usize, usize);
 
 /// Builds arrays: `choose` appends the places of a row's elements; false is null.
-fn gather(call: &Call, sources: &[ArrayRef], mut choose: impl FnMut(usize, &mut Vec<Place>) -> Result<bool>) -> Result<ArrayRef> {
+fn gather(
+    call: &Call,
+    sources: &[ArrayRef],
+    mut choose: impl FnMut(usize, &mut Vec<Place>) -> Result<bool>,
+) -> Result<ArrayRef> {
     let DataType::List(item) = call.returns else { return internal_err!("{} gives an array", call.name) };
     let mut places = Vec::new();
     let mut offsets = vec![0_i32];
@@ -248,7 +252,9 @@ fn combine(call: &Call, combination: Combination) -> Result<ArrayRef> {
             }
         }
         if combination == Combination::Union {
-            out.extend(others.into_iter().filter(|(_, index)| other(*index).is_some_and(|element| seen.insert(element))));
+            out.extend(
+                others.into_iter().filter(|(_, index)| other(*index).is_some_and(|element| seen.insert(element))),
+            );
         }
         Ok(true)
     })

@@ -288,7 +288,9 @@ fn widen_text(data_type: DataType) -> DataType {
 
 impl Takes {
     fn coerce(self, given: &DataType) -> Option<DataType> {
-        use DataType::{Binary, BinaryView, Boolean, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, Utf8, Utf8View};
+        use DataType::{
+            Binary, BinaryView, Boolean, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, Utf8, Utf8View,
+        };
         let given = if let DataType::Dictionary(_, value) = given { value.as_ref() } else { given };
         let is_text = matches!(given, Utf8 | LargeUtf8 | Utf8View);
         let is_instant = matches!(given, Timestamp(_, _) | DataType::Date32 | DataType::Time32(_));
@@ -437,7 +439,8 @@ impl ScalarUDFImpl for Builtin {
         let constants = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let once = constants && definition.freshness != Freshness::PerRow;
         let rows = if once { 1 } else { args.number_rows };
-        let null_constant = args.args.iter().any(|argument| matches!(argument, ColumnarValue::Scalar(s) if s.is_null()));
+        let null_constant =
+            args.args.iter().any(|argument| matches!(argument, ColumnarValue::Scalar(s) if s.is_null()));
         if null_constant && !definition.keeps_nulls {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_type())?));
         }

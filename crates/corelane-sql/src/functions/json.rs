@@ -214,7 +214,11 @@ fn write_value(array: &ArrayRef, index: usize, out: &mut String) -> Result<()> {
             write_items(out, entries.len(), ['{', '}'], |entry, out| {
                 let mut name = String::new();
                 write_value(entries.column(0), entry, &mut name)?;
-                if name.starts_with('"') { out.push_str(&name) } else { write_quoted(&name, out) }
+                if name.starts_with('"') {
+                    out.push_str(&name)
+                } else {
+                    write_quoted(&name, out)
+                }
                 out.push(':');
                 write_value(entries.column(1), entry, out)
             })?;

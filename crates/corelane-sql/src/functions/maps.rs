@@ -116,7 +116,13 @@ pub(super) fn entries(call: &Call) -> Result<ArrayRef> {
 }
 
 /// Puts a map together from its entries, given by row.
-fn build(call: &Call, keys: ArrayRef, values: ArrayRef, offsets: Vec<i32>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+fn build(
+    call: &Call,
+    keys: ArrayRef,
+    values: ArrayRef,
+    offsets: Vec<i32>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
     let DataType::Map(field, sorted) = call.returns else { return internal_err!("{} gives a map", call.name) };
     let DataType::Struct(fields) = field.data_type() else { return internal_err!("a map has entries") };
     if 0 < keys.null_count() || keys.data_type().is_null() && !keys.is_empty() {
@@ -144,7 +150,9 @@ pub(super) fn map(call: &Call) -> Result<ArrayRef> {
             let key_place = (pair, call.arguments[2 * pair].index(row));
             let value_place = (pair, call.arguments[2 * pair + 1].index(row));
             let key = rows[pair].row(key_place.1);
-            let known = key_places[start..].iter().position(|(source, index): &(usize, usize)| rows[*source].row(*index) == key);
+            let known = key_places[start..]
+                .iter()
+                .position(|(source, index): &(usize, usize)| rows[*source].row(*index) == key);
             match known {
                 Some(known) => value_places[start + known] = value_place,
                 None => {
@@ -171,7 +179,11 @@ pub(super) fn from_arrays(call: &Call) -> Result<ArrayRef> {
             };
             let (key, value) = (range(keys, call.argument(0)?.index(row)), range(values, call.argument(1)?.index(row)));
             if key.len() != value.len() {
-                return exec_err!("MAP_FROM_ARRAYS takes arrays of one length, not of {} and {}", key.len(), value.len());
+                return exec_err!(
+                    "MAP_FROM_ARRAYS takes arrays of one length, not of {} and {}",
+                    key.len(),
+                    value.len()
+                );
             }
             key_places.extend(key.map(|index| (0, index)));
             value_places.extend(value.map(|index| (0, index)));

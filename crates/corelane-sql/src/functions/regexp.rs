@@ -98,7 +98,8 @@ fn from_java(pattern: &str) -> std::result::Result<String, String> {
             }
             '*' | '+' | '?' | '}' if class_depth == 0 => {
                 // `(?` opens a group: its mark is no quantifier.
-                quantified = !(letter == '?' && out.ends_with('(')) && !was_quantified;
+                let opens_group = letter == '?' && out.ends_with('(');
+                quantified = !opens_group && !was_quantified;
                 out.push(letter);
             }
             other => out.push(other),

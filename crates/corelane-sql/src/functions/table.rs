@@ -3,10 +3,13 @@
 use super::call::Call;
 use super::function::Category::{Collection, Conditional, Datetime, Hash, Json, Math, String, Type};
 use super::function::Takes::{
-    Any, Bool as Flag, Bytes as Binary, Common, Double, Instant, InstantOrText, Item, Key, List, Long, Map, Number, Pairs, Text,
+    Any, Bool as Flag, Bytes as Binary, Common, Double, Instant, InstantOrText, Item, Key, List, Long, Map, Number,
+    Pairs, Text,
 };
 use super::function::{FunctionDef, Gives};
-use super::{arrays, conditional, datetime, encoding, hash, json, maps, math, regexp, slices, text, time_units, types, url};
+use super::{
+    arrays, conditional, datetime, encoding, hash, json, maps, math, regexp, slices, text, time_units, types, url,
+};
 
 const fn def(
     name: &'static str,
