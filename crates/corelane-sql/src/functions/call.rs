@@ -3,13 +3,13 @@
 //! A constant is a column of one row whose index is masked to 0, so a kernel reads columns and
 //! constants alike and without a branch.
 
+use arrow::array::PrimitiveBuilder;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, BooleanBuilder, GenericBinaryArray, ListArray,
     PrimitiveArray, StringViewArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use arrow::array::PrimitiveBuilder;
 use corelane_stream::Clock;
 use datafusion_common::{Result, exec_err, internal_err};
 use datafusion_expr::ColumnarValue;
@@ -97,10 +97,6 @@ pub(super) struct Values<'a, T> {
 impl<T: Copy> Values<'_, T> {
     pub fn at(&self, row: usize) -> T {
         self.slice[row & self.mask]
-    }
-
-    pub fn constant(&self) -> Option<T> {
-        (self.mask == 0).then(|| self.slice[0])
     }
 }
 

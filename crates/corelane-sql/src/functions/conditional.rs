@@ -74,9 +74,8 @@ fn extreme(call: &Call, wanted: Ordering) -> Result<ArrayRef> {
         if call.is_null(row) {
             return None;
         }
-        (1..call.arguments.len()).fold(Some(0), |best, index| {
-            best.map(|best| if compare(call, &rows, index, best, row) == wanted { index } else { best })
-        })
+        let better = |best, index| if compare(call, &rows, index, best, row) == wanted { index } else { best };
+        Some((1..call.arguments.len()).fold(0, better))
     })
 }
 

@@ -8,7 +8,18 @@ use std::fmt::Write;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
@@ -102,7 +113,8 @@ impl DatePattern {
             while letters.next_if_eq(&letter).is_some() {
                 width += 1;
             }
-            let (value, unit_ms) = meaning(letter).ok_or(format!("date pattern '{pattern}' has the unknown letter '{letter}'"))?;
+            let (value, unit_ms) =
+                meaning(letter).ok_or(format!("date pattern '{pattern}' has the unknown letter '{letter}'"))?;
             if FRACTION_DIGITS_MAX < width {
                 return Err(format!("date pattern '{pattern}' repeats '{letter}' too often"));
             }
@@ -204,7 +216,9 @@ fn write_value(letter: Letter, width: usize, time: NaiveDateTime, offset_seconds
         Letter::HalfDayClockHour => write_padded(out, (hour + 11) % 12 + 1, width),
         Letter::Minute => write_padded(out, time.minute(), width),
         Letter::Second => write_padded(out, time.second(), width),
-        Letter::Fraction => write_padded(out, time.nanosecond() / 10_u32.pow((FRACTION_DIGITS_MAX - width) as u32), width),
+        Letter::Fraction => {
+            write_padded(out, time.nanosecond() / 10_u32.pow((FRACTION_DIGITS_MAX - width) as u32), width)
+        }
         Letter::MilliOfDay => {
             write_padded(out, time.num_seconds_from_midnight() * 1_000 + time.nanosecond() / 1_000_000, width);
         }
@@ -236,7 +250,8 @@ fn write_padded(out: &mut String, number: u32, width: usize) {
 
 /// The week-based year and its week, weeks from Sunday.
 fn week(date: NaiveDate) -> (i32, u32) {
-    let first_weekday = |year| NaiveDate::from_ymd_opt(year, 1, 1).map_or(0, |first| first.weekday().num_days_from_sunday());
+    let first_weekday =
+        |year| NaiveDate::from_ymd_opt(year, 1, 1).map_or(0, |first| first.weekday().num_days_from_sunday());
     let days = if date.leap_year() { 366 } else { 365 };
     if days <= date.ordinal0() + first_weekday(date.year() + 1) && date.month() == 12 {
         return (date.year() + 1, 1);
@@ -356,7 +371,7 @@ fn take_name<'t>(text: &'t str, names: &[&str], width: usize) -> Option<(u32, &'
 }
 
 /// Reads a number: exactly `width` digits where it counts or another number follows, else as many as there are.
-fn take_number<'t>(letter: Letter, width: usize, adjacent: bool, text: &'t str) -> Option<(u32, &'t str)> {
+fn take_number(letter: Letter, width: usize, adjacent: bool, text: &str) -> Option<(u32, &str)> {
     let (least, most) = match letter {
         Letter::Fraction => (width, width),
         Letter::Year if width == 2 => (2, 2),

@@ -112,7 +112,8 @@ pub(super) fn to_timestamp(call: &Call) -> Result<ArrayRef> {
     let text = call.text(0)?;
     let mut patterns = DatePatterns::new(if call.has(1) { Some(call.text(1)?) } else { None });
     call.map_instants(|row| {
-        let time = if call.has(1) { patterns.at(row, "")?.0.parse(text.at(row)) } else { parse_timestamp(text.at(row)) };
+        let time =
+            if call.has(1) { patterns.at(row, "")?.0.parse(text.at(row)) } else { parse_timestamp(text.at(row)) };
         Ok(time.map(since_epoch))
     })
 }
@@ -170,7 +171,8 @@ fn text_to_timestamp_ltz(call: &Call) -> Result<ArrayRef> {
     call.map_instants(|row| {
         // Without a zone of its own the text is in UTC, whatever the session's zone.
         let zone = zones.map_or(Ok(None), |zones| Zone::parse(zones.at(row)))?;
-        let time = if call.has(1) { patterns.at(row, "")?.0.parse(text.at(row)) } else { parse_timestamp(text.at(row)) };
+        let time =
+            if call.has(1) { patterns.at(row, "")?.0.parse(text.at(row)) } else { parse_timestamp(text.at(row)) };
         Ok(time.map(|time| (utc_ms(zone, time), 0)))
     })
 }

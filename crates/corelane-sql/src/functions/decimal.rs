@@ -131,7 +131,8 @@ pub(super) fn modulo(call: &Call) -> Result<ArrayRef> {
     let wide = DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale);
     let (left, right) = (cast(&dividend.array, &wide)?, cast(&divisor.array, &wide)?);
     let (left, right) = (decimals(&left), decimals(&right));
-    let overflowed = |row: usize| !call.is_null(row) && (left.is_null(dividend.index(row)) || right.is_null(divisor.index(row)));
+    let overflowed =
+        |row: usize| !call.is_null(row) && (left.is_null(dividend.index(row)) || right.is_null(divisor.index(row)));
     if (0..call.rows).any(overflowed) {
         return exec_err!("MOD cannot bring its numbers to one scale");
     }

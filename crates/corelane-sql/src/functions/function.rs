@@ -64,6 +64,12 @@ pub(super) enum Takes {
     InstantOrText,
     List,
     Map,
+    /// What the first argument, an array or a map, is looked into with: a position or a key.
+    Key,
+    /// An element of the first argument, an array.
+    Item,
+    /// Alternating: the common type of every other argument.
+    Pairs,
     Any,
     /// The common type of all arguments so marked.
     Common,
@@ -231,15 +237,22 @@ impl FunctionDef {
             return plan_err!("{} takes other arguments than the {} given: {}", self.name, types.len(), self.usage);
         }
         let takes = |index: usize| self.takes[index.min(self.takes.len() - 1)];
-        let alike: Vec<DataType> = (0..types.len())
-            .filter(|index| takes(*index) == Takes::Common && !types[*index].is_null())
-            .map(|index| types[index].clone())
-            .collect();
-        let common = if alike.is_empty() { Some(DataType::Null) } else { type_union_resolution(&alike) };
+        let common = |wanted: Takes, step: usize, first: usize| {
+            let indexes = (first..types.len()).step_by(step);
+            let alike = indexes.filter(|index| takes(*index) == wanted && !types[*index].is_null());
+            let alike: Vec<DataType> = alike.map(|index| types[index].clone()).collect();
+            if alike.is_empty() { Some(DataType::Null) } else { type_union_resolution(&alike) }
+        };
         let mut coerced = Vec::with_capacity(types.len());
         for (index, given) in types.iter().enumerate() {
             let wanted = match takes(index) {
-                Takes::Common => common.clone().map(widen_text),
+                Takes::Common => common(Takes::Common, 1, 0).map(widen_text),
+                Takes::Pairs => common(Takes::Pairs, 2, index % 2).map(widen_text),
+                Takes::Key => key_type(&types[0]),
+                Takes::Item => match &types[0] {
+                    DataType::List(item) if !item.data_type().is_null() => Some(item.data_type().clone()),
+                    _ => Some(widen_text(given.clone())),
+                },
                 other => other.coerce(given),
             };
             let Some(wanted) = wanted else {
@@ -251,8 +264,23 @@ impl FunctionDef {
     }
 }
 
+/// What an array or a map is looked into with.
+fn key_type(container: &DataType) -> Option<DataType> {
+    match container {
+        DataType::List(_) => Some(DataType::Int64),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => fields.first().map(|key| key.data_type().clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn widen_text(data_type: DataType) -> DataType {
     match data_type {
+        DataType::List(item) if matches!(item.data_type(), DataType::Utf8 | DataType::LargeUtf8) => {
+            DataType::new_list(DataType::Utf8View, item.is_nullable())
+        }
         DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
         other => other,
     }
@@ -260,7 +288,9 @@ fn widen_text(data_type: DataType) -> DataType {
 
 impl Takes {
     fn coerce(self, given: &DataType) -> Option<DataType> {
-        use DataType::{Binary, BinaryView, Boolean, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, Utf8, Utf8View};
+        use DataType::{
+            Binary, BinaryView, Boolean, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, Utf8, Utf8View,
+        };
         let given = if let DataType::Dictionary(_, value) = given { value.as_ref() } else { given };
         let is_text = matches!(given, Utf8 | LargeUtf8 | Utf8View);
         let is_instant = matches!(given, Timestamp(_, _) | DataType::Date32 | DataType::Time32(_));
@@ -295,7 +325,7 @@ impl Takes {
                 _ => None,
             },
             Takes::Map => matches!(given, DataType::Map(_, _)).then(|| given.clone()),
-            Takes::Any | Takes::Common => Some(widen_text(given.clone())),
+            Takes::Any | Takes::Common | Takes::Pairs | Takes::Key | Takes::Item => Some(widen_text(given.clone())),
         }
     }
 }
@@ -409,7 +439,8 @@ impl ScalarUDFImpl for Builtin {
         let constants = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let once = constants && definition.freshness != Freshness::PerRow;
         let rows = if once { 1 } else { args.number_rows };
-        let null_constant = args.args.iter().any(|argument| matches!(argument, ColumnarValue::Scalar(s) if s.is_null()));
+        let null_constant =
+            args.args.iter().any(|argument| matches!(argument, ColumnarValue::Scalar(s) if s.is_null()));
         if null_constant && !definition.keeps_nulls {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_type())?));
         }

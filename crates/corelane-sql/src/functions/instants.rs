@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Date32Array, PrimitiveArray};
-use arrow::datatypes::{
-    DataType, TimeUnit, Time64MicrosecondType, Time64NanosecondType,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-};
 use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
 use datafusion_common::{Result, exec_err, internal_err};
 
@@ -131,9 +131,15 @@ impl Call<'_> {
             DataType::Time64(TimeUnit::Microsecond) => (longs::<Time64MicrosecondType>(array), Scale::Microseconds),
             DataType::Time64(_) => (longs::<Time64NanosecondType>(array), Scale::Nanoseconds),
             DataType::Timestamp(TimeUnit::Second, _) => (longs::<TimestampSecondType>(array), Scale::Seconds),
-            DataType::Timestamp(TimeUnit::Millisecond, _) => (longs::<TimestampMillisecondType>(array), Scale::Milliseconds),
-            DataType::Timestamp(TimeUnit::Microsecond, _) => (longs::<TimestampMicrosecondType>(array), Scale::Microseconds),
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => (longs::<TimestampNanosecondType>(array), Scale::Nanoseconds),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                (longs::<TimestampMillisecondType>(array), Scale::Milliseconds)
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                (longs::<TimestampMicrosecondType>(array), Scale::Microseconds)
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                (longs::<TimestampNanosecondType>(array), Scale::Nanoseconds)
+            }
             other => return internal_err!("{} takes a time, not {other}", self.name),
         };
         let zone = if matches!(data_type, DataType::Timestamp(_, Some(_))) { self.zone()? } else { None };
@@ -153,15 +159,19 @@ impl Call<'_> {
                 None => None,
                 Some((ms, nanos)) => match rescale(ms, nanos, unit) {
                     Some(value) => Some(value),
-                    None => return exec_err!("{} made the time {ms} ms, which {} cannot hold", self.name, self.returns),
+                    None => {
+                        return exec_err!("{} made the time {ms} ms, which {} cannot hold", self.name, self.returns);
+                    }
                 },
             };
             values.push(value);
         }
         Ok(match unit {
             None => {
-                let days: Option<Vec<Option<i32>>> =
-                    values.into_iter().map(|day| day.map_or(Some(None), |day| i32::try_from(day).ok().map(Some))).collect();
+                let days: Option<Vec<Option<i32>>> = values
+                    .into_iter()
+                    .map(|day| day.map_or(Some(None), |day| i32::try_from(day).ok().map(Some)))
+                    .collect();
                 match days {
                     Some(days) => Arc::new(Date32Array::from_iter(days)),
                     None => return exec_err!("{} made a date out of the calendar", self.name),

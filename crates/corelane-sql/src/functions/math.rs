@@ -6,7 +6,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::ReturnFieldArgs;
@@ -78,9 +79,7 @@ fn by_type(
         return map_integers(call, |row| Ok(integer(values[argument.index(row)], digits(row))));
     }
     match argument.array.data_type() {
-        DataType::Decimal128(_, _) => {
-            decimal::map(call, |value, scale, row| exact(value, scale, digits(row)))
-        }
+        DataType::Decimal128(_, _) => decimal::map(call, |value, scale, row| exact(value, scale, digits(row))),
         DataType::Float32 => {
             let values = call.primitive::<Float32Type>(0)?;
             call.map_total::<Float32Type>(|row| float(f64::from(values.at(row)), digits(row)) as f32)
@@ -306,7 +305,13 @@ pub(super) fn uuid(call: &Call) -> Result<ArrayRef> {
     call.write_texts(|_, out| {
         let (high, low) = (next(), other());
         let (node, sequence) = (low & 0xffff_ffff_ffff, (low >> 48) & 0x3fff | 0x8000);
-        let _ = write!(out, "{:08x}-{:04x}-4{:03x}-{sequence:04x}-{node:012x}", high >> 32, (high >> 16) & 0xffff, high & 0xfff);
+        let _ = write!(
+            out,
+            "{:08x}-{:04x}-4{:03x}-{sequence:04x}-{node:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff
+        );
         Ok(true)
     })
 }

@@ -5,6 +5,7 @@
 //! come from one place, and a kernel sees only columns of the type it asked for. The functions are our own,
 //! not DataFusion's, because the two disagree on nulls, bad input, positions and result types.
 
+mod arrays;
 mod base64;
 mod call;
 mod conditional;
@@ -15,10 +16,15 @@ mod encoding;
 mod function;
 mod hash;
 mod instants;
+mod json;
+mod json_text;
+mod maps;
 mod math;
 mod regexp;
 mod slices;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod text_builder;
 mod time_units;

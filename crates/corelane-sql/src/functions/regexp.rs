@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Int32Type};
-use datafusion_common::{Result, internal_err, plan_err};
+use datafusion_common::{Result, exec_err, internal_err, plan_err};
 use datafusion_expr::ReturnFieldArgs;
 use regex::{CaptureLocations, Regex, RegexBuilder};
 
@@ -98,7 +98,8 @@ fn from_java(pattern: &str) -> std::result::Result<String, String> {
             }
             '*' | '+' | '?' | '}' if class_depth == 0 => {
                 // `(?` opens a group: its mark is no quantifier.
-                quantified = !(letter == '?' && out.ends_with('(')) && !was_quantified;
+                let opens_group = letter == '?' && out.ends_with('(');
+                quantified = !opens_group && !was_quantified;
                 out.push(letter);
             }
             other => out.push(other),
@@ -311,4 +312,16 @@ pub(super) fn extract_all(call: &Call) -> Result<ArrayRef> {
     }
     let offsets = OffsetBuffer::new(offsets.into());
     Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, parts.finish(), Some(valid.into()))?))
+}
+
+/// Cuts a text at matches, into `most` pieces; empty ones at the end are left out, as `String.split` does.
+pub(super) fn split<'t>(text: &'t str, pattern: &str, most: usize) -> Result<Vec<&'t str>> {
+    let mut pieces: Vec<&str> = match compile(pattern) {
+        Ok(regex) => regex.splitn(text, most).collect(),
+        Err(reason) => return exec_err!("the regular expression '{pattern}' is not valid or not supported: {reason}"),
+    };
+    while most == usize::MAX && 1 < pieces.len() && pieces.last() == Some(&"") {
+        pieces.pop();
+    }
+    Ok(pieces)
 }

@@ -1,10 +1,15 @@
 //! The functions, all of them, by category.
 
 use super::call::Call;
-use super::function::Category::{Conditional, Datetime, Hash, Math, String, Type};
-use super::function::Takes::{Any, Bool as Flag, Bytes as Binary, Common, Double, Instant, InstantOrText, Long, Number, Text};
+use super::function::Category::{Collection, Conditional, Datetime, Hash, Json, Math, String, Type};
+use super::function::Takes::{
+    Any, Bool as Flag, Bytes as Binary, Common, Double, Instant, InstantOrText, Item, Key, List, Long, Map, Number,
+    Pairs, Text,
+};
 use super::function::{FunctionDef, Gives};
-use super::{conditional, datetime, encoding, hash, math, regexp, slices, text, time_units, types, url};
+use super::{
+    arrays, conditional, datetime, encoding, hash, json, maps, math, regexp, slices, text, time_units, types, url,
+};
 
 const fn def(
     name: &'static str,
@@ -141,6 +146,46 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("IFNULL", Conditional, &[Common, Common], Gives::Same(0), conditional::coalesce, "IFNULL(x, other)", "x, or other where x is null").null_only_if_all().lazily(conditional::rewrite_coalesce).aliases(&["NVL"]),
     def("NULLIF", Conditional, &[Common, Common], Gives::Same(0), conditional::null_if, "NULLIF(x, other)", "x, or null where they are equal").keeps_nulls().lazily(conditional::rewrite_null_if),
     def("IF", Conditional, &[Flag, Common, Common], Gives::Same(1), conditional::if_then, "IF(condition, then, otherwise)", "then where the condition holds").keeps_nulls().lazily(conditional::rewrite_if),
+
+    // JSON.
+    def("JSON_VALUE", Json, &[Text, Text], Gives::Text, json::value, "JSON_VALUE(json, path)", "the scalar at a path such as '$.a[0].b', null if none").checked(json::check_path),
+    def("JSON_QUERY", Json, &[Text, Text], Gives::Text, json::query, "JSON_QUERY(json, path)", "the object or array at a path, null if none").checked(json::check_path),
+    def("JSON_EXISTS", Json, &[Text, Text], Gives::Bool, json::exists, "JSON_EXISTS(json, path)", "whether there is a value at a path").checked(json::check_path),
+    def("IS_JSON", Json, &[Text, Text], Gives::Bool, json::is_json, "s IS JSON [VALUE | SCALAR | ARRAY | OBJECT]", "whether s is JSON, of a kind").optional(1).keeps_nulls(),
+    def("JSON_STRING", Json, &[Any], Gives::Text, json::string, "JSON_STRING(x)", "any value as JSON"),
+    def("JSON_OBJECT", Json, &[Any], Gives::Text, json::object, "JSON_OBJECT(name, value, ..)", "an object of names and values").optional(1).repeats().keeps_nulls(),
+    def("JSON_ARRAY", Json, &[Any], Gives::Text, json::array, "JSON_ARRAY(x, ..)", "an array of the values that are not null").optional(1).repeats().keeps_nulls(),
+    def("JSON_QUOTE", Json, &[Text], Gives::Text, json::quote, "JSON_QUOTE(s)", "s as a JSON string"),
+    def("JSON_UNQUOTE", Json, &[Text], Gives::Text, json::unquote, "JSON_UNQUOTE(s)", "the text that a JSON string stands for"),
+
+    // Arrays, maps, rows.
+    def("ARRAY", Collection, &[Common], Gives::By(arrays::array_type), arrays::array, "ARRAY[x, ..]", "an array of the values").optional(1).repeats().keeps_nulls(),
+    def("ROW", Collection, &[Any], Gives::By(arrays::row_type), arrays::row, "ROW(x, ..)", "a row of the values").repeats().keeps_nulls(),
+    def("MAP", Collection, &[Pairs], Gives::By(maps::map_type), maps::map, "MAP[key, value, ..]", "a map of keys to values").repeats().keeps_nulls(),
+    def("ELEMENT_AT", Collection, &[Any, Key], Gives::By(maps::at_type), maps::at, "a[n] or m[key]", "element n (from 1) of an array, or a key's value of a map; null if none"),
+    def("CARDINALITY", Collection, &[Any], Gives::Int, arrays::cardinality, "CARDINALITY(a)", "the number of elements of an array or a map"),
+    def("ELEMENT", Collection, &[List], Gives::By(arrays::element_type), arrays::element, "ELEMENT(a)", "the only element of an array"),
+    def("ARRAY_CONTAINS", Collection, &[List, Item], Gives::Bool, arrays::contains, "ARRAY_CONTAINS(a, x)", "whether x, which may be null, is in a").keeps_nulls(),
+    def("ARRAY_POSITION", Collection, &[List, Item], Gives::Int, arrays::position, "ARRAY_POSITION(a, x)", "where x first is in a (from 1), else 0"),
+    def("ARRAY_DISTINCT", Collection, &[List], Gives::Same(0), arrays::distinct, "ARRAY_DISTINCT(a)", "a without repetitions"),
+    def("ARRAY_REVERSE", Collection, &[List], Gives::Same(0), arrays::reverse, "ARRAY_REVERSE(a)", "a backwards"),
+    def("ARRAY_CONCAT", Collection, &[Common], Gives::Same(0), arrays::concat, "ARRAY_CONCAT(a, ..)", "the arrays in a row").repeats(),
+    def("ARRAY_UNION", Collection, &[Common, Common], Gives::Same(0), arrays::union, "ARRAY_UNION(a, b)", "the elements of a and b without repetitions"),
+    def("ARRAY_EXCEPT", Collection, &[Common, Common], Gives::Same(0), arrays::except, "ARRAY_EXCEPT(a, b)", "the elements of a that are not in b, without repetitions"),
+    def("ARRAY_INTERSECT", Collection, &[Common, Common], Gives::Same(0), arrays::intersect, "ARRAY_INTERSECT(a, b)", "the elements of a that are in b, without repetitions"),
+    def("ARRAY_REMOVE", Collection, &[List, Item], Gives::Same(0), arrays::remove, "ARRAY_REMOVE(a, x)", "a without x, which may be null").keeps_nulls(),
+    def("ARRAY_APPEND", Collection, &[List, Item], Gives::Same(0), arrays::append, "ARRAY_APPEND(a, x)", "a with x at its end").keeps_nulls(),
+    def("ARRAY_PREPEND", Collection, &[List, Item], Gives::Same(0), arrays::prepend, "ARRAY_PREPEND(a, x)", "a with x at its start").keeps_nulls(),
+    def("ARRAY_SLICE", Collection, &[List, Long, Long], Gives::Same(0), arrays::slice, "ARRAY_SLICE(a, start[, end])", "the elements from start to end (from 1; negative from the end)").optional(1),
+    def("ARRAY_SORT", Collection, &[List, Flag, Flag], Gives::Same(0), arrays::sort, "ARRAY_SORT(a[, ascending[, nulls first]])", "a sorted").optional(2),
+    def("ARRAY_MAX", Collection, &[List], Gives::By(arrays::element_type), arrays::max, "ARRAY_MAX(a)", "the greatest element"),
+    def("ARRAY_MIN", Collection, &[List], Gives::By(arrays::element_type), arrays::min, "ARRAY_MIN(a)", "the least element"),
+    def("ARRAY_JOIN", Collection, &[List, Text, Text], Gives::Text, arrays::join, "ARRAY_JOIN(a, separator[, null text])", "the elements as text with a separator between").optional(1),
+    def("MAP_KEYS", Collection, &[Map], Gives::By(maps::keys_type), maps::keys, "MAP_KEYS(m)", "the keys of a map"),
+    def("MAP_VALUES", Collection, &[Map], Gives::By(maps::values_type), maps::values, "MAP_VALUES(m)", "the values of a map"),
+    def("MAP_ENTRIES", Collection, &[Map], Gives::By(maps::entries_type), maps::entries, "MAP_ENTRIES(m)", "the entries of a map as rows"),
+    def("MAP_FROM_ARRAYS", Collection, &[List, List], Gives::By(maps::from_arrays_type), maps::from_arrays, "MAP_FROM_ARRAYS(keys, values)", "a map of two arrays"),
+    def("STR_TO_MAP", Collection, &[Text, Text, Text], Gives::By(maps::text_map_type), maps::str_to_map, "STR_TO_MAP(s[, between pairs[, between key and value]])", "a map read from text, by default from 'k=v,k=v'").optional(2),
 
     // Digests.
     def("MD5", Hash, &[Text], Gives::Text, hash::md5, "MD5(s)", "the MD5 digest in hexadecimal"),

@@ -141,9 +141,7 @@ fn find(whole: &str, wanted: &str, from: i64, nth: i64) -> i64 {
 pub(super) fn position(call: &Call) -> Result<ArrayRef> {
     let (wanted, text) = (call.text(0)?, call.text(1)?);
     let from = if call.has(2) { Some(call.longs(2)?) } else { None };
-    call.map_total::<Int32Type>(|row| {
-        find(text.at(row), wanted.at(row), from.map_or(1, |from| from.at(row)), 1) as i32
-    })
+    call.map_total::<Int32Type>(|row| find(text.at(row), wanted.at(row), from.map_or(1, |from| from.at(row)), 1) as i32)
 }
 
 /// `INSTR(s, wanted[, from[, nth]])`; a negative `from` searches backwards.

@@ -149,9 +149,8 @@ fn field_of(time: NaiveDateTime, unit: Unit) -> i64 {
 
 fn extract_unit(call: &Call, times: &Instants, unit: Unit) -> Result<ArrayRef> {
     // What repeats daily needs no calendar: 300 M rows/s.
-    let cyclic = |cycle: i64, divisor: i64| {
-        call.map_total::<Int64Type>(|row| times.local(row).0.rem_euclid(cycle) / divisor)
-    };
+    let cyclic =
+        |cycle: i64, divisor: i64| call.map_total::<Int64Type>(|row| times.local(row).0.rem_euclid(cycle) / divisor);
     match unit {
         Unit::Hour => cyclic(DAY_MS, HOUR_MS),
         Unit::Minute => cyclic(HOUR_MS, MINUTE_MS),
@@ -250,7 +249,8 @@ fn round(call: &Call, up: bool) -> Result<ArrayRef> {
     let is_date = *call.returns == DataType::Date32;
     call.map_instants(|row| {
         let time = times.civil(row)?;
-        let start = start_of(time, unit).and_then(|start| if up && start < time { add(start, unit, 1) } else { Some(start) });
+        let start =
+            start_of(time, unit).and_then(|start| if up && start < time { add(start, unit, 1) } else { Some(start) });
         match start {
             Some(start) if is_date => Ok(Some(since_epoch(start))),
             Some(start) => Ok(Some((utc_ms(times.zone, start), 0))),

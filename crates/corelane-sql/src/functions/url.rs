@@ -48,7 +48,11 @@ impl<'a> Url<'a> {
 
     fn host(&self) -> Option<&'a str> {
         let host = self.authority?.rsplit('@').next()?;
-        let end = if host.starts_with('[') { host.find(']').map_or(host.len(), |end| end + 1) } else { host.find(':').unwrap_or(host.len()) };
+        let end = if host.starts_with('[') {
+            host.find(']').map_or(host.len(), |end| end + 1)
+        } else {
+            host.find(':').unwrap_or(host.len())
+        };
         Some(&host[..end])
     }
 
