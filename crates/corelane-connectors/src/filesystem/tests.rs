@@ -519,10 +519,10 @@ fn parquet_is_read_by_row_groups() {
         declare it as STRING and CAST it"#]],
     );
     check(
-        vec![field("tt", DataType::Utf8View)],
+        vec![field("idx", DataType::Utf8View)],
         expect![[r#"
-        Data: the file 'DIR/a.parquet' has no column 'tt'
-        did you mean 't'?"#]],
+        Data: the file 'DIR/a.parquet' has no column 'idx'
+        did you mean 'id'?"#]],
     );
 }
 

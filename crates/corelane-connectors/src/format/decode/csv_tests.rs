@@ -76,9 +76,9 @@ fn each_bad_record_costs_itself_only_and_says_why() {
             line 5 byte 28: field 'i': "9999999999999999999" is out of the range of BIGINT
             line 6 byte 53: field 'ts': cannot read "yesterday" as TIMESTAMP(3)
             line 7 byte 69: field 'list': cannot read "x" as INT
-            line 8 byte 79: field 'row': the ROW has 1 fields instead of 2
+            line 8 byte 79: field 'row': fields of the ROW: found 1, expected 2
             line 9 byte 87: text follows the closing quote of field 2
-            line 12 byte 116: the quote of field 5 is never closed
+            line 12 byte 114: the quote of field 5 is never closed
             1 | a | NULL | NULL | NULL
             2 | two
             lines | NULL | NULL | NULL

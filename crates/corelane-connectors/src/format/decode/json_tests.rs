@@ -158,8 +158,8 @@ fn each_bad_record_costs_itself_only_and_says_why() {
             line 28 byte 371: field 'bytes': cannot read "*" as BYTES
             line 29 byte 385: expected a value at byte 5, found 't'
             line 30 byte 395: values are nested deeper than 128 levels at byte 132
-            1 | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL
-            2 | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL"#]],
+            NULL | 1 | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL
+            NULL | 2 | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL | NULL"#]],
     );
 }
 
@@ -187,7 +187,7 @@ fn parse_errors_are_ignored_by_field_where_flink_does_so() {
         &schema,
         &options,
         expect![[r#"
-            line 2 byte 29: expected ':' after a field's name at byte 5, found '1'
+            line 2 byte 27: expected ':' after a field's name at byte 5, found '1'
             NULL | [1, NULL, 3] | NULL
             5 | NULL | NULL"#]],
     );
