@@ -59,7 +59,7 @@ impl ParquetFile {
 
     /// The schema that a table of this file has if nobody declares one.
     pub fn table_schema(&self) -> SchemaRef {
-        let fields = self.metadata.schema().fields().iter().map(|field| with_table_type(field));
+        let fields = self.metadata.schema().fields().iter().map(with_table_type);
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
