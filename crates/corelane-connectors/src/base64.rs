@@ -17,7 +17,7 @@ pub(crate) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
 pub(crate) fn decode(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     let digits = &text[..text.len() - padding];
-    if 2 < padding || (padding != 0 && text.len() % 4 != 0) || digits.len() % 4 == 1 {
+    if 2 < padding || (padding != 0 && !text.len().is_multiple_of(4)) || digits.len() % 4 == 1 {
         return None;
     }
     for chunk in digits.chunks(4) {

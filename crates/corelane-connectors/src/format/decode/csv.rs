@@ -66,7 +66,7 @@ impl CsvDecoder {
 
     fn record(&mut self, record: &[u8]) -> Result<(), String> {
         self.fields.split(record, &self.options)?;
-        let (found, expected) = (self.fields.ends.len(), self.columns.len());
+        let (found, expected) = (self.fields.places.len(), self.columns.len());
         if found != expected {
             let extent = if found < expected { "few" } else { "many" };
             return Err(format!("too {extent} fields: found {found}, expected {expected}"));
@@ -257,7 +257,7 @@ pub(crate) fn sample_records(
         let mut fields = Fields::default();
         if !record.is_empty() && !comment && fields.split(record, options).is_ok() {
             let text = |number| String::from_utf8_lossy(fields.get(number, record)).into_owned();
-            records.push((0..fields.ends.len()).map(text).collect());
+            records.push((0..fields.places.len()).map(text).collect());
         }
     }
     records
@@ -325,7 +325,7 @@ impl RecordStarts {
                     }
                 }
                 Walk::Quoted => {
-                    let Some(found) = memchr::memchr(self.quote, rest) else { return None };
+                    let found = memchr::memchr(self.quote, rest)?;
                     at += found + 1;
                     self.state = Walk::QuoteInQuotes;
                 }
@@ -349,28 +349,31 @@ impl RecordStarts {
 /// written out.
 #[derive(Debug, Default)]
 struct Fields {
-    starts: Vec<usize>,
-    ends: Vec<usize>,
-    written_out: Vec<bool>,
+    places: Vec<Place>,
     unquoted: Vec<u8>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: usize,
+    end: usize,
+    written_out: bool,
+}
+
 impl Fields {
+    #[inline]
     fn get<'a>(&'a self, number: usize, record: &'a [u8]) -> &'a [u8] {
-        let source = if self.written_out[number] { &self.unquoted } else { record };
-        &source[self.starts[number]..self.ends[number]]
+        let Place { start, end, written_out } = self.places[number];
+        if written_out { &self.unquoted[start..end] } else { &record[start..end] }
     }
 
+    #[inline]
     fn push(&mut self, start: usize, end: usize, written_out: bool) {
-        self.starts.push(start);
-        self.ends.push(end);
-        self.written_out.push(written_out);
+        self.places.push(Place { start, end, written_out });
     }
 
     fn split(&mut self, record: &[u8], options: &CsvOptions) -> Result<(), String> {
-        self.starts.clear();
-        self.ends.clear();
-        self.written_out.clear();
+        self.places.clear();
         self.unquoted.clear();
         let quoted = options.quote.is_some_and(|quote| memchr::memchr(quote, record).is_some());
         let escaped = options.escape.is_some_and(|escape| memchr::memchr(escape, record).is_some());
@@ -393,7 +396,7 @@ impl Fields {
             if options.quote.is_some() && record.get(at).copied() == options.quote {
                 at = self.unquote(record, at + 1, options)?;
                 if at < record.len() && record[at] != options.delimiter {
-                    return Err(format!("text follows the closing quote of field {}", self.ends.len() + 1));
+                    return Err(format!("text follows the closing quote of field {}", self.places.len() + 1));
                 }
             } else {
                 while at < record.len() && record[at] != options.delimiter {
@@ -420,7 +423,7 @@ impl Fields {
                 return Ok(at + 1);
             }
         }
-        Err(format!("the quote of field {} is never closed", self.ends.len() + 1))
+        Err(format!("the quote of field {} is never closed", self.places.len() + 1))
     }
 
     /// Writes out one character, which may be escaped; gives the position behind it.
@@ -471,7 +474,7 @@ fn push_field(
 fn push_row(row: &mut Structs, text: &[u8], parts: &[Option<usize>], options: &CsvOptions) -> Result<(), String> {
     let found = text.split(|byte| *byte == options.element_delimiter).count();
     if found != parts.len() {
-        return Err(format!("the ROW has {found} fields instead of {}", parts.len()));
+        return Err(format!("fields of the ROW: found {found}, expected {}", parts.len()));
     }
     for (part, index) in text.split(|byte| *byte == options.element_delimiter).zip(parts) {
         let Some(index) = *index else { continue };

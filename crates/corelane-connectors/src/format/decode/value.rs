@@ -39,7 +39,9 @@ const POWERS_OF_TEN_F64: [f64; 23] = [
 ];
 const POWERS_OF_TEN_F32: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
-/// A number as it is written. `text` has been checked to be nothing but a number.
+/// A number as it is written. Scanning and reading it is one loop only if all of it is inlined
+/// into the decoder, which the compiler does not see for itself.
+/// `text` has been checked to be nothing but a number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
     pub text: &'a [u8],
@@ -54,7 +56,7 @@ pub(crate) struct Number<'a> {
 
 impl<'a> Number<'a> {
     /// Scans the number that `bytes` begin with; `None` if they do not begin with one.
-    #[inline]
+    #[inline(always)]
     pub fn scan(bytes: &'a [u8]) -> Option<Number<'a>> {
         let negative = bytes.first() == Some(&b'-');
         let start = usize::from(negative || bytes.first() == Some(&b'+'));
@@ -85,7 +87,7 @@ impl<'a> Number<'a> {
     }
 
     /// Scans a text that must be a number from end to end.
-    #[inline]
+    #[inline(always)]
     pub fn whole_text(text: &'a [u8]) -> Result<Number<'a>, Wrong> {
         match Number::scan(text) {
             Some(number) if number.text.len() == text.len() => Ok(number),
@@ -98,7 +100,7 @@ impl<'a> Number<'a> {
     }
 
     /// As a whole number; a fraction of zeros is none.
-    #[inline]
+    #[inline(always)]
     pub fn to_i64(self) -> Result<i64, Wrong> {
         if self.is_plain() && self.fraction_digits == 0 {
             let magnitude = i64::try_from(self.mantissa);
@@ -113,7 +115,7 @@ impl<'a> Number<'a> {
     }
 
     /// As the nearest `f64`.
-    #[inline]
+    #[inline(always)]
     pub fn to_f64(self) -> Result<f64, Wrong> {
         // Both mantissa and power are exact, so the one division rounds correctly (Clinger, 1990).
         if self.is_plain() && self.mantissa <= F64_EXACT_MAX {
@@ -185,7 +187,7 @@ impl<'a> Number<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn digits(bytes: &[u8], mantissa: &mut u64) -> usize {
     let mut count = 0;
     for byte in bytes {
