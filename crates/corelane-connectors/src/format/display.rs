@@ -18,6 +18,7 @@ mod nested;
 mod temporal;
 
 pub use json::quote_json;
+pub(crate) use nested::{json_key, write_object};
 
 /// Who will read the text: that decides how strings, bytes, times and nested values are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

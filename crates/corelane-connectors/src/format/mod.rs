@@ -1,3 +1,4 @@
-//! Formats: how rows stand in bytes.
+//! Formats: bytes to Arrow and back.
 
 pub mod display;
+pub mod encode;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::types::{Int32Type, Int64Type};
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, DurationMillisecondArray,
-    Float32Array, Float64Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray, MapBuilder, StringArray,
-    StringBuilder, StringViewArray, StructArray, Time32MillisecondArray, TimestampMicrosecondArray,
-    TimestampMillisecondArray, TimestampSecondArray, UInt64Array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
+    DurationMillisecondArray, Float32Array, Float64Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray,
+    MapBuilder, StringArray, StringBuilder, StringViewArray, StructArray, Time32MillisecondArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampSecondArray, UInt64Array,
 };
 use arrow::array::{Int64Builder, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields};

@@ -1,0 +1,3 @@
+//! Files and directories as tables.
+
+pub mod sink;

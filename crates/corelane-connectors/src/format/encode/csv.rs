@@ -1,0 +1,158 @@
+//! Csv as Flink writes it: quotes only where they are needed.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema};
+use corelane_stream::{OptionDef, Result, TableOptions};
+
+use crate::format::display::{self, Reader};
+use crate::options::{Options, wrong_value};
+
+pub(super) const OPTIONS: &[OptionDef] = &[
+    OptionDef {
+        name: "csv.field-delimiter",
+        default: Some(","),
+        required: false,
+        help: "The character between two fields.",
+    },
+    OptionDef {
+        name: "csv.quote-character",
+        default: Some("\""),
+        required: false,
+        help: "The character around fields that need it.",
+    },
+    OptionDef {
+        name: "csv.disable-quote-character",
+        default: Some("false"),
+        required: false,
+        help: "Whether fields are never quoted.",
+    },
+    OptionDef {
+        name: "csv.escape-character",
+        default: None,
+        required: false,
+        help: "The character before a quote inside a quoted field; by default the quote is doubled.",
+    },
+    OptionDef { name: "csv.null-literal", default: Some(""), required: false, help: "What stands for NULL." },
+    OptionDef {
+        name: "csv.array-element-delimiter",
+        default: Some(";"),
+        required: false,
+        help: "The text between two elements of an ARRAY or ROW inside a field.",
+    },
+    OptionDef {
+        name: "csv.header",
+        default: Some("false"),
+        required: false,
+        help: "Whether the first line holds the names of the columns.",
+    },
+];
+
+/// Csv and its options.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CsvEncoding {
+    field_delimiter: char,
+    quote: Option<char>,
+    escape: Option<char>,
+    null: Arc<str>,
+    element_delimiter: char,
+    header: bool,
+}
+
+impl CsvEncoding {
+    /// # Errors
+    /// If an option's value is wrong.
+    pub fn new(options: &TableOptions) -> Result<Self> {
+        let options = Options::new(options);
+        let field_delimiter = options.character("csv.field-delimiter")?.map_or(',', char::from);
+        let quote = options.character("csv.quote-character")?.map_or('"', char::from);
+        let without_quotes = options.boolean("csv.disable-quote-character")?.unwrap_or(false);
+        if matches!(field_delimiter, '\n' | '\r') || field_delimiter == quote {
+            let accepted = "any character but a line end and the quote character";
+            return Err(wrong_value("csv.field-delimiter", &field_delimiter.escape_default().to_string(), accepted));
+        }
+        Ok(CsvEncoding {
+            field_delimiter,
+            quote: (!without_quotes).then_some(quote),
+            escape: options.character("csv.escape-character")?.map(char::from),
+            null: Arc::from(options.text("csv.null-literal").unwrap_or("")),
+            element_delimiter: options.character("csv.array-element-delimiter")?.map_or(';', char::from),
+            header: options.boolean("csv.header")?.unwrap_or(false),
+        })
+    }
+
+    pub(super) fn header(&self, schema: &Schema, out: &mut String) {
+        if !self.header {
+            return;
+        }
+        for (index, field) in schema.fields().iter().enumerate() {
+            if index > 0 {
+                out.push(self.field_delimiter);
+            }
+            let start = out.len();
+            out.push_str(field.name());
+            self.quote_if_needed(start, out);
+        }
+        out.push('\n');
+    }
+
+    pub(super) fn encode(&self, rows: &RecordBatch, out: &mut String) -> Result<()> {
+        let reader = Reader::Csv { element_delimiter: self.element_delimiter };
+        let columns = display::columns(rows, reader, &self.null)?;
+        let free_text: Vec<bool> =
+            rows.columns().iter().map(|column| self.may_need_quotes(column.data_type())).collect();
+        for row in 0..rows.num_rows() {
+            for (index, (column, free_text)) in columns.iter().zip(&free_text).enumerate() {
+                if index > 0 {
+                    out.push(self.field_delimiter);
+                }
+                let start = out.len();
+                column.write(row, out);
+                if *free_text && !column.is_null(row) {
+                    self.quote_if_needed(start, out);
+                }
+            }
+            out.push('\n');
+        }
+        Ok(())
+    }
+
+    /// Numbers and times are made of a few characters; only if one of those has a meaning here,
+    /// or null is spelled in them, need each value be looked at.
+    fn may_need_quotes(&self, data_type: &DataType) -> bool {
+        let harmless = |character: char| !(character.is_ascii_alphanumeric() || " +-.:/=".contains(character));
+        let plain = harmless(self.field_delimiter)
+            && self.quote.is_none_or(harmless)
+            && self.escape.is_none_or(harmless)
+            && self.null.is_empty();
+        let numeric = data_type.is_numeric() || data_type.is_temporal() || *data_type == DataType::Boolean;
+        !(plain && numeric)
+    }
+
+    /// Quotes the field that stands from `start` on, if a parser would misread it: an empty
+    /// string would be null, a delimiter would end the field.
+    fn quote_if_needed(&self, start: usize, out: &mut String) {
+        let Some(quote) = self.quote else { return };
+        let field = &out[start..];
+        let special = |character: char| {
+            character == self.field_delimiter
+                || character == quote
+                || matches!(character, '\n' | '\r')
+                || self.escape == Some(character)
+        };
+        if !field.contains(special) && *field != *self.null {
+            return;
+        }
+        let field = out.split_off(start);
+        let escape = self.escape.unwrap_or(quote);
+        out.push(quote);
+        for character in field.chars() {
+            if character == quote || self.escape == Some(character) {
+                out.push(escape);
+            }
+            out.push(character);
+        }
+        out.push(quote);
+    }
+}
