@@ -16,6 +16,8 @@ mod base64;
 mod generated;
 mod policy;
 mod random;
+#[cfg(test)]
+mod testing;
 
 use corelane_stream::{Connector, Error, Result, TableOptions};
 

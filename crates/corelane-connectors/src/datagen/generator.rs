@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, MapArray,
-    StringArray, StructArray, TimestampMillisecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, MapArray, StringArray,
+    StructArray, TimestampMillisecondArray,
 };
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::compute;
@@ -126,7 +126,7 @@ fn values(plan: &FieldPlan, positions: &Positions<'_>) -> Result<ArrayRef> {
         ValueKind::Integer { min, max } => Arc::new(Int64Array::from_iter_values(
             numbers.map(|number| min.wrapping_add_unsigned(random_up_to(random(number), max.abs_diff(*min)))),
         )),
-        // Half of each bound first: the distance of the largest floats is no float.
+        // The distance of the largest floats is no float, so each bound is weighed alone.
         ValueKind::Float { min, max } => Arc::new(Float64Array::from_iter_values(numbers.map(|number| {
             let share = random(number).unit();
             (min * (1.0 - share) + max * share).clamp(*min, *max)

@@ -67,7 +67,10 @@ impl Ledger {
         }
         let missing = directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
         self.entries().created.extend(missing.map(Path::to_owned));
-        fs::create_dir_all(directory).map_err(|error| cannot_write(directory, &error))
+        fs::create_dir_all(directory).map_err(|error| match directory.ancestors().find(|path| path.is_file()) {
+            Some(file) => not_a_directory(file),
+            None => cannot_write(directory, &error),
+        })
     }
 
     /// Looks at what is there, before any worker writes.
@@ -94,8 +97,7 @@ impl Ledger {
 
     fn begin_directory(&self, path: &Path, mode: SinkMode) -> Result<()> {
         if path.exists() && !path.is_dir() {
-            return Err(Error::io(format!("cannot write into '{}': it is a file, not a directory", path.display()))
-                .with_hint("name a directory, or give the path an ending such as '.csv' to write a single file"));
+            return Err(not_a_directory(path));
         }
         self.create_directory(path)?;
         if mode != SinkMode::Append {
@@ -124,9 +126,10 @@ impl Ledger {
 
     /// Renames what was prepared. Repeating it does no harm.
     pub(super) fn commit(&self, target: &Path, committables: &[Committable]) -> Result<()> {
-        for old in std::mem::take(&mut self.entries().replaced) {
-            match fs::remove_file(&old) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(&old, &error)),
+        let replaced = std::mem::take(&mut self.entries().replaced);
+        for old in &replaced {
+            match fs::remove_file(old) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(old, &error)),
                 _ => {}
             }
         }
@@ -149,8 +152,13 @@ impl Ledger {
             let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
             File::open(directory).and_then(|file| file.sync_all()).map_err(|error| cannot_write(directory, &error))?;
         }
-        let mut entries = self.entries();
-        entries.created.retain(|path| fs::read_dir(path).is_ok_and(|mut found| found.next().is_none()));
+        // Partitions that have no rows any more; those that have are kept by their files.
+        let emptied = replaced.iter().flat_map(|old| old.ancestors().skip(1));
+        for directory in emptied.filter(|path| path.starts_with(target) && *path != target) {
+            let _ = fs::remove_dir(directory);
+        }
+        // What was made for a committed result stays, even if it is empty.
+        self.entries().created.clear();
         Ok(())
     }
 
@@ -165,6 +173,11 @@ impl Ledger {
             let _ = fs::remove_dir(directory);
         }
     }
+}
+
+fn not_a_directory(path: &Path) -> Error {
+    Error::io(format!("cannot write into '{}': it is a file, not a directory", path.display()))
+        .with_hint("name a directory, or give the path an ending such as '.csv' to write a single file")
 }
 
 fn already_there(path: &Path, how: &str) -> Error {
