@@ -6,6 +6,7 @@
 
 pub mod blackhole;
 pub mod datagen;
+pub mod dead_letter;
 pub mod filesystem;
 pub mod format;
 pub mod nexmark;
@@ -21,11 +22,17 @@ mod testing;
 
 use corelane_stream::{Connector, Error, Result, TableOptions};
 
+pub use dead_letter::FileRowErrors;
 pub use policy::{POLICY_OPTIONS, row_policy};
 
 /// Every connector, in the order of the docs.
-pub static CONNECTORS: &[&dyn Connector] =
-    &[&datagen::DatagenConnector, &nexmark::NexmarkConnector, &print::PrintConnector, &blackhole::BlackholeConnector];
+pub static CONNECTORS: &[&dyn Connector] = &[
+    &filesystem::FilesystemConnector,
+    &datagen::DatagenConnector,
+    &nexmark::NexmarkConnector,
+    &print::PrintConnector,
+    &blackhole::BlackholeConnector,
+];
 
 /// Finds a connector by the value of `'connector'`.
 ///

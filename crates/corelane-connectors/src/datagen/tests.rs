@@ -132,14 +132,40 @@ fn refused(options: &[(&str, &str)], expected: &Expect) {
 
 #[test]
 fn wrong_options_are_refused() {
-    refused(&[("fields.smal.min", "1")], &expect!["option 'fields.smal.min' has no meaning for this table's columns; did you mean 'fields.small.min'?"]);
-    refused(&[("fields.name.min", "1")], &expect!["option 'fields.name.min' has no meaning for this table's columns; did you mean 'fields.name.kind'?"]);
-    refused(&[("fields.small.min", "300")], &expect!["option 'fields.small.min' has the value '300'; it takes a whole number from -128 to 127"]);
-    refused(&[("fields.small.min", "3"), ("fields.small.max", "1")], &expect!["option 'fields.small.max' has the value '1'; it takes a value not below the smallest, 3"]);
-    refused(&[("fields.id.kind", "sequence")], &expect!["option 'fields.id.start' is missing; a sequence needs its first value 'start' and its last value 'end'"]);
-    refused(&[("fields.ts.kind", "sequence")], &expect!["column 'ts' of type Timestamp(ms) cannot be a sequence; sequences are of numbers or strings"]);
-    refused(&[("fields.price.max", "1000000000")], &expect!["option 'fields.price.max' has the value '1000000000'; it takes a number of type DECIMAL(10, 2)"]);
-    refused(&[("fields.name.null-rate", "2")], &expect!["option 'fields.name.null-rate' has the value '2'; it takes a number from 0 to 1"]);
+    refused(
+        &[("fields.smal.min", "1")],
+        &expect!["option 'fields.smal.min' has no meaning for this table's columns; did you mean 'fields.small.min'?"],
+    );
+    refused(
+        &[("fields.name.min", "1")],
+        &expect!["option 'fields.name.min' has no meaning for this table's columns; did you mean 'fields.name.kind'?"],
+    );
+    refused(
+        &[("fields.small.min", "300")],
+        &expect!["option 'fields.small.min' has the value '300'; it takes a whole number from -128 to 127"],
+    );
+    refused(
+        &[("fields.small.min", "3"), ("fields.small.max", "1")],
+        &expect!["option 'fields.small.max' has the value '1'; it takes a value not below the smallest, 3"],
+    );
+    refused(
+        &[("fields.id.kind", "sequence")],
+        &expect![
+            "option 'fields.id.start' is missing; a sequence needs its first value 'start' and its last value 'end'"
+        ],
+    );
+    refused(
+        &[("fields.ts.kind", "sequence")],
+        &expect!["column 'ts' of type Timestamp(ms) cannot be a sequence; sequences are of numbers or strings"],
+    );
+    refused(
+        &[("fields.price.max", "1000000000")],
+        &expect!["option 'fields.price.max' has the value '1000000000'; it takes a number of type DECIMAL(10, 2)"],
+    );
+    refused(
+        &[("fields.name.null-rate", "2")],
+        &expect!["option 'fields.name.null-rate' has the value '2'; it takes a number from 0 to 1"],
+    );
 }
 
 #[test]

@@ -64,8 +64,7 @@ const OPTIONS: &[OptionDef] = &[
     },
 ];
 
-/// The options of a filesystem table that is written to, its formats' included; not `path` and
-/// `format`, which reading shares.
+/// The options of a filesystem table that concern writing alone.
 pub fn sink_options() -> Vec<OptionDef> {
     [OPTIONS, &encode::options()].concat()
 }

@@ -12,6 +12,8 @@ use arrow::array::{Array, RecordBatch};
 use arrow::buffer::NullBuffer;
 use corelane_stream::{ChangelogBatch, Result};
 
+use crate::format::decode::value::TimestampStyle;
+
 mod cells;
 mod json;
 mod nested;
@@ -34,19 +36,10 @@ pub enum Reader {
 /// What Flink lets a table choose about its json.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JsonText {
-    pub timestamps: TimestampStandard,
+    /// `json.timestamp-format.standard`
+    pub timestamps: TimestampStyle,
     pub decimals: DecimalNotation,
     pub null_fields: NullFields,
-}
-
-/// `json.timestamp-format.standard`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimestampStandard {
-    /// `2015-07-15 00:00:20.000`
-    #[default]
-    Sql,
-    /// `2015-07-15T00:00:20.000`
-    Iso8601,
 }
 
 /// `json.encode.decimal-as-plain-number`.

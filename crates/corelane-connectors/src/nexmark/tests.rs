@@ -177,9 +177,35 @@ fn wrong_columns_and_options_are_refused() {
     let column = |name: &str, data_type| Schema::new(vec![Field::new(name, data_type, true)]);
     let row = |field: Field| DataType::Struct(vec![field].into());
     refused(column("bids", DataType::Int32), &[], &expect!["nexmark has no column 'bids'; did you mean 'bid'?"]);
-    refused(column("bid", DataType::Int32), &[], &expect!["column 'bid' is declared as Int32, but nexmark's is a ROW; leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"]);
-    refused(column("bid", row(Field::new("prices", DataType::Int64, true))), &[], &expect!["nexmark has no field 'bid.prices'; did you mean 'price'?"]);
-    refused(column("bid", row(Field::new("price", DataType::Utf8View, true))), &[], &expect!["field 'bid.price' is declared as Utf8View, but nexmark's is Int64; leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"]);
-    refused(column("event_type", DataType::Int32), &[("first-event.rate", "0")], &expect!["option 'first-event.rate' has the value '0'; it takes a whole number from 1 to 1000000000000"]);
-    refused(column("event_type", DataType::Int32), &[("base-time", "yesterday")], &expect!["option 'base-time' has the value 'yesterday'; it takes a time such as '2015-07-15 00:00:00' or '2015-07-15T00:00:00.000Z'"]);
+    refused(
+        column("bid", DataType::Int32),
+        &[],
+        &expect![
+            "column 'bid' is declared as Int32, but nexmark's is a ROW; leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"
+        ],
+    );
+    refused(
+        column("bid", row(Field::new("prices", DataType::Int64, true))),
+        &[],
+        &expect!["nexmark has no field 'bid.prices'; did you mean 'price'?"],
+    );
+    refused(
+        column("bid", row(Field::new("price", DataType::Utf8View, true))),
+        &[],
+        &expect![
+            "field 'bid.price' is declared as Utf8View, but nexmark's is Int64; leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"
+        ],
+    );
+    refused(
+        column("event_type", DataType::Int32),
+        &[("first-event.rate", "0")],
+        &expect!["option 'first-event.rate' has the value '0'; it takes a whole number from 1 to 1000000000000"],
+    );
+    refused(
+        column("event_type", DataType::Int32),
+        &[("base-time", "yesterday")],
+        &expect![
+            "option 'base-time' has the value 'yesterday'; it takes a time such as '2015-07-15 00:00:00' or '2015-07-15T00:00:00.000Z'"
+        ],
+    );
 }

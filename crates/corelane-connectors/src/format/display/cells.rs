@@ -27,7 +27,7 @@ use super::json::quote_json;
 use super::temporal::{
     resolution, write_date, write_interval_months, write_interval_ms, write_padded, write_time, write_timestamp,
 };
-use super::{Cell, DecimalNotation, JsonText, Reader, TimestampStandard, nested};
+use super::{Cell, DecimalNotation, JsonText, Reader, TimestampStyle, nested};
 use crate::base64;
 
 fn primitive<T: ArrowPrimitiveType>(array: &dyn Array) -> PrimitiveArray<T> {
@@ -324,7 +324,7 @@ fn ticks(array: &dyn Array, unit: TimeUnit) -> ScalarBuffer<i64> {
 /// the zone of the type.
 fn timestamps(ticks: ScalarBuffer<i64>, unit: TimeUnit, zone: Option<&str>, reader: Reader) -> Result<Box<dyn Cell>> {
     let separator = match reader {
-        Reader::Json(JsonText { timestamps: TimestampStandard::Iso8601, .. }) => 'T',
+        Reader::Json(JsonText { timestamps: TimestampStyle::Iso8601, .. }) => 'T',
         Reader::Json(_) | Reader::Csv { .. } | Reader::Person => ' ',
     };
     let Some(zone) = zone else {

@@ -4,50 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
-use corelane_stream::{OptionDef, Result, TableOptions};
+use corelane_stream::{Result, TableOptions};
 
+use crate::format::csv_options;
 use crate::format::display::{self, Reader};
 use crate::options::{Options, wrong_value};
-
-pub(super) const OPTIONS: &[OptionDef] = &[
-    OptionDef {
-        name: "csv.field-delimiter",
-        default: Some(","),
-        required: false,
-        help: "The character between two fields.",
-    },
-    OptionDef {
-        name: "csv.quote-character",
-        default: Some("\""),
-        required: false,
-        help: "The character around fields that need it.",
-    },
-    OptionDef {
-        name: "csv.disable-quote-character",
-        default: Some("false"),
-        required: false,
-        help: "Whether fields are never quoted.",
-    },
-    OptionDef {
-        name: "csv.escape-character",
-        default: None,
-        required: false,
-        help: "The character before a quote inside a quoted field; by default the quote is doubled.",
-    },
-    OptionDef { name: "csv.null-literal", default: Some(""), required: false, help: "What stands for NULL." },
-    OptionDef {
-        name: "csv.array-element-delimiter",
-        default: Some(";"),
-        required: false,
-        help: "The text between two elements of an ARRAY or ROW inside a field.",
-    },
-    OptionDef {
-        name: "csv.header",
-        default: Some("false"),
-        required: false,
-        help: "Whether the first line holds the names of the columns.",
-    },
-];
 
 /// Csv and its options.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,21 +25,19 @@ impl CsvEncoding {
     /// # Errors
     /// If an option's value is wrong.
     pub fn new(options: &TableOptions) -> Result<Self> {
-        let options = Options::new(options);
-        let field_delimiter = options.character("csv.field-delimiter")?.map_or(',', char::from);
-        let quote = options.character("csv.quote-character")?.map_or('"', char::from);
-        let without_quotes = options.boolean("csv.disable-quote-character")?.unwrap_or(false);
-        if matches!(field_delimiter, '\n' | '\r') || field_delimiter == quote {
+        let csv = csv_options(&Options::new(options))?;
+        let field_delimiter = char::from(csv.delimiter);
+        if matches!(field_delimiter, '\n' | '\r') || csv.quote == Some(csv.delimiter) {
             let accepted = "any character but a line end and the quote character";
             return Err(wrong_value("csv.field-delimiter", &field_delimiter.escape_default().to_string(), accepted));
         }
         Ok(CsvEncoding {
             field_delimiter,
-            quote: (!without_quotes).then_some(quote),
-            escape: options.character("csv.escape-character")?.map(char::from),
-            null: Arc::from(options.text("csv.null-literal").unwrap_or("")),
-            element_delimiter: options.character("csv.array-element-delimiter")?.map_or(';', char::from),
-            header: options.boolean("csv.header")?.unwrap_or(false),
+            quote: csv.quote.map(char::from),
+            escape: csv.escape.map(char::from),
+            null: Arc::from(csv.null_literal.unwrap_or_default()),
+            element_delimiter: char::from(csv.element_delimiter),
+            header: csv.header,
         })
     }
 

@@ -5,16 +5,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use corelane_stream::{OptionDef, Result, TableOptions};
 
-use crate::format::display::{self, DecimalNotation, JsonText, NullFields, Reader, TimestampStandard};
+use crate::format::display::{self, DecimalNotation, JsonText, NullFields, Reader};
+use crate::format::json_options;
 use crate::options::Options;
 
 pub(super) const OPTIONS: &[OptionDef] = &[
-    OptionDef {
-        name: "json.timestamp-format.standard",
-        default: Some("SQL"),
-        required: false,
-        help: "How timestamps are written: 'SQL' (2015-07-15 00:00:20.000) or 'ISO-8601' (2015-07-15T00:00:20.000).",
-    },
     OptionDef {
         name: "json.encode.decimal-as-plain-number",
         default: Some("false"),
@@ -40,12 +35,11 @@ impl JsonEncoding {
     /// If an option's value is wrong.
     pub fn new(options: &TableOptions) -> Result<Self> {
         let options = Options::new(options);
-        let standards = [("SQL", TimestampStandard::Sql), ("ISO-8601", TimestampStandard::Iso8601)];
         let plain = options.boolean("json.encode.decimal-as-plain-number")?.unwrap_or(false);
         let omit = options.boolean("json.encode.ignore-null-fields")?.unwrap_or(false);
         Ok(JsonEncoding {
             text: JsonText {
-                timestamps: options.choice("json.timestamp-format.standard", &standards)?.unwrap_or_default(),
+                timestamps: json_options(&options)?.timestamps,
                 decimals: if plain { DecimalNotation::Plain } else { DecimalNotation::Scientific },
                 null_fields: if omit { NullFields::Omit } else { NullFields::Write },
             },

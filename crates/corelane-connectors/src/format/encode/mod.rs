@@ -25,9 +25,9 @@ use crate::options::wrong_value;
 /// Rows of one piece of text: bounds the buffer between a batch and the file.
 const TEXT_ROWS: usize = 1_024;
 
-/// The options of all formats, as far as they concern writing.
+/// Options of the formats that concern writing alone; those that reading shares are listed there.
 pub fn options() -> Vec<OptionDef> {
-    [csv::OPTIONS, json::OPTIONS, parquet_file::OPTIONS].concat()
+    [json::OPTIONS, parquet_file::OPTIONS].concat()
 }
 
 /// A format of lines of text, and its options.

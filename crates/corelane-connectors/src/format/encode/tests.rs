@@ -57,7 +57,10 @@ fn check(format: &str, options: &[(&str, &str)], expected: &Expect) {
 
 #[test]
 fn csv_quotes_what_needs_it() {
-    check("csv", &[], &expect![[r#"
+    check(
+        "csv",
+        &[],
+        &expect![[r#"
         plain,1,2015-07-15 00:00:20.000,"",1;true
         "a,b",-2,2015-07-15 00:00:20.000,,;true
         "say ""hi""",,2015-07-15 00:00:20.000,0;1,3;true
@@ -65,7 +68,8 @@ fn csv_quotes_what_needs_it() {
         ,5,2015-07-15 00:00:20.000,0;1;2;3,5;true
         "two
         lines",6,2015-07-15 00:00:20.000,0;1;2;3;4,6;true
-    "#]]);
+    "#]],
+    );
     check(
         "csv",
         &[("csv.header", "true"), ("csv.field-delimiter", ";"), ("csv.null-literal", "n/a")],
@@ -80,7 +84,10 @@ fn csv_quotes_what_needs_it() {
             lines";6;2015-07-15 00:00:20.000;"0;1;2;3;4";"6;true"
         "#]],
     );
-    check("csv", &[("csv.field-delimiter", "-"), ("csv.escape-character", "\\")], &expect![[r#"
+    check(
+        "csv",
+        &[("csv.field-delimiter", "-"), ("csv.escape-character", "\\")],
+        &expect![[r#"
         plain-1-"2015-07-15 00:00:20.000"-""-1;true
         a,b-"-2"-"2015-07-15 00:00:20.000"--;true
         "say \"hi\""--"2015-07-15 00:00:20.000"-0;1-3;true
@@ -88,8 +95,12 @@ fn csv_quotes_what_needs_it() {
         -5-"2015-07-15 00:00:20.000"-0;1;2;3-5;true
         "two
         lines"-6-"2015-07-15 00:00:20.000"-0;1;2;3;4-6;true
-    "#]]);
-    check("csv", &[("csv.disable-quote-character", "true"), ("csv.field-delimiter", "\\t")], &expect![[r#"
+    "#]],
+    );
+    check(
+        "csv",
+        &[("csv.disable-quote-character", "true"), ("csv.field-delimiter", "\\t")],
+        &expect![[r#"
         plain	1	2015-07-15 00:00:20.000		1;true
         a,b	-2	2015-07-15 00:00:20.000		;true
         say "hi"		2015-07-15 00:00:20.000	0;1	3;true
@@ -97,28 +108,37 @@ fn csv_quotes_what_needs_it() {
         	5	2015-07-15 00:00:20.000	0;1;2;3	5;true
         two
         lines	6	2015-07-15 00:00:20.000	0;1;2;3;4	6;true
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn json_is_an_object_a_line() {
-    check("json", &[], &expect![[r#"
+    check(
+        "json",
+        &[],
+        &expect![[r#"
         {"name":"plain","n":1,"ts":"2015-07-15 00:00:20.000","list":[],"row":{"x":1,"y":true}}
         {"name":"a,b","n":-2,"ts":"2015-07-15 00:00:20.000","list":null,"row":{"x":null,"y":true}}
         {"name":"say \"hi\"","n":null,"ts":"2015-07-15 00:00:20.000","list":[0,1],"row":{"x":3,"y":true}}
         {"name":"","n":4,"ts":"2015-07-15 00:00:20.000","list":[0,1,2],"row":{"x":4,"y":true}}
         {"name":null,"n":5,"ts":"2015-07-15 00:00:20.000","list":[0,1,2,3],"row":{"x":5,"y":true}}
         {"name":"two\nlines","n":6,"ts":"2015-07-15 00:00:20.000","list":[0,1,2,3,4],"row":{"x":6,"y":true}}
-    "#]]);
+    "#]],
+    );
     let options = [("json.timestamp-format.standard", "ISO-8601"), ("json.encode.ignore-null-fields", "true")];
-    check("json", &options, &expect![[r#"
+    check(
+        "json",
+        &options,
+        &expect![[r#"
         {"name":"plain","n":1,"ts":"2015-07-15T00:00:20.000","list":[],"row":{"x":1,"y":true}}
         {"name":"a,b","n":-2,"ts":"2015-07-15T00:00:20.000","row":{"y":true}}
         {"name":"say \"hi\"","ts":"2015-07-15T00:00:20.000","list":[0,1],"row":{"x":3,"y":true}}
         {"name":"","n":4,"ts":"2015-07-15T00:00:20.000","list":[0,1,2],"row":{"x":4,"y":true}}
         {"n":5,"ts":"2015-07-15T00:00:20.000","list":[0,1,2,3],"row":{"x":5,"y":true}}
         {"name":"two\nlines","n":6,"ts":"2015-07-15T00:00:20.000","list":[0,1,2,3,4],"row":{"x":6,"y":true}}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -128,9 +148,25 @@ fn wrong_options_are_refused() {
         expected.assert_eq(&format!("{error}; {}", error.hint().unwrap_or("no hint")));
     };
     refused("xml", &[], &expect!["option 'format' has the value 'xml'; it takes 'csv', 'json', 'parquet'"]);
-    refused("csv", &[("csv.field-delimiter", "\"")], &expect![[r#"option 'csv.field-delimiter' has the value '\"'; it takes any character but a line end and the quote character"#]]);
-    refused("json", &[("json.timestamp-format.standard", "RFC")], &expect!["option 'json.timestamp-format.standard' has the value 'RFC'; it takes 'SQL', 'ISO-8601'"]);
-    refused("parquet", &[("parquet.compression", "rar")], &expect!["option 'parquet.compression' has the value 'rar'; it takes 'snappy', 'zstd', 'gzip', 'lz4', 'uncompressed', 'none'"]);
+    refused(
+        "csv",
+        &[("csv.field-delimiter", "\"")],
+        &expect![[
+            r#"option 'csv.field-delimiter' has the value '\"'; it takes any character but a line end and the quote character"#
+        ]],
+    );
+    refused(
+        "json",
+        &[("json.timestamp-format.standard", "RFC")],
+        &expect!["option 'json.timestamp-format.standard' has the value 'RFC'; it takes 'SQL', 'ISO-8601'"],
+    );
+    refused(
+        "parquet",
+        &[("parquet.compression", "rar")],
+        &expect![
+            "option 'parquet.compression' has the value 'rar'; it takes 'snappy', 'zstd', 'gzip', 'lz4', 'uncompressed', 'none'"
+        ],
+    );
 }
 
 #[test]
@@ -142,7 +178,13 @@ fn types_that_a_format_lacks_are_refused() {
     };
     let entries = [Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)];
     let entries = Field::new("entries", DataType::Struct(entries.into_iter().collect()), false);
-    refused("csv", DataType::Map(Arc::new(entries), false), &expect!["format 'csv' cannot take the table's columns: csv has no text for a MAP; write it as json or parquet"]);
+    refused(
+        "csv",
+        DataType::Map(Arc::new(entries), false),
+        &expect![
+            "format 'csv' cannot take the table's columns: csv has no text for a MAP; write it as json or parquet"
+        ],
+    );
 }
 
 #[test]

@@ -1,0 +1,243 @@
+//! Following files that grow and directories that get new ones (`source.monitor-interval`).
+//!
+//! The paths are dealt to lanes by a hash of their names, and each worker holds some of the lanes,
+//! so that workers need not talk about a new file, and a restart on other numbers of workers
+//! neither loses one nor reads it twice. A lane is one split to the rest of the system: its
+//! files are read one at a time in the order of their ordinals, as they would be by one reader.
+//! The last line of a file is no record until its newline comes. A file that has become shorter
+//! is taken for a new one under the old name, and read from its start.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use corelane_stream::{Clock, Error, Result, Source, SourceCounters, SourcePoll, Split};
+use serde_json::{Value, json};
+
+use super::layout::FILES_MAX;
+use super::listing::{FileInfo, is_glob, list};
+use super::source::RowBuilder;
+use super::split::{file_of_state, file_state, range_of_state, range_state};
+use super::text::{Compression, Range, Step, TextReader};
+use crate::format::decode::Decoder;
+
+/// Makes the lanes of a table; each knows all files there are, for their ordinals.
+///
+/// # Errors
+/// If the path cannot be listed. A single file may come later.
+pub(crate) fn lanes(path: &str, workers: usize) -> Result<Vec<Split>> {
+    let files = list(path)?;
+    let lanes = (0..workers).map(|lane| {
+        let known = files.iter().map(|file| (file.path.clone(), Tail::new(file.clone()))).collect();
+        Lane { lane, lanes: workers, known }.to_split()
+    });
+    Ok(lanes.collect())
+}
+
+/// How far a file has been read.
+#[derive(Clone, Debug)]
+struct Tail {
+    file: FileInfo,
+    range: Range,
+    /// Bytes of the file when it was last read to its end: it is read again once it has more.
+    seen_bytes: u64,
+}
+
+impl Tail {
+    fn new(file: FileInfo) -> Self {
+        Tail { file, range: Range::WHOLE, seen_bytes: 0 }
+    }
+}
+
+/// A share of the paths.
+#[derive(Debug)]
+struct Lane {
+    lane: usize,
+    lanes: usize,
+    /// All files of the table that this lane knows of; it reads those that are its own.
+    known: BTreeMap<String, Tail>,
+}
+
+impl Lane {
+    fn owns(&self, path: &str) -> bool {
+        path_hash(path) % self.lanes as u64 == self.lane as u64
+    }
+
+    fn to_split(&self) -> Split {
+        let files = self.known.values().map(|tail| {
+            json!({ "file": file_state(&tail.file), "range": range_state(&tail.range), "seen_bytes": tail.seen_bytes })
+        });
+        let state = json!({ "lane": self.lane, "lanes": self.lanes, "files": files.collect::<Vec<_>>() });
+        let id = format!("lane {} of {}", self.lane, self.lanes);
+        Split { id, weight: 0, state: state.to_string().into_bytes() }
+    }
+
+    fn of_split(split: &Split) -> Result<Lane> {
+        let foreign = || Error::internal(format!("the split '{}' is not one of followed files", split.id));
+        let state: Value = serde_json::from_slice(&split.state).map_err(|_| foreign())?;
+        let number = |name: &str| state[name].as_u64().map(|number| number as usize).ok_or_else(foreign);
+        let tails = state["files"].as_array().ok_or_else(foreign)?.iter().map(|state| {
+            let file = file_of_state(&state["file"])?;
+            let tail =
+                Tail { file, range: range_of_state(&state["range"])?, seen_bytes: state["seen_bytes"].as_u64()? };
+            Some((tail.file.path.clone(), tail))
+        });
+        let known = tails.collect::<Option<_>>().ok_or_else(foreign)?;
+        Ok(Lane { lane: number("lane")?, lanes: number("lanes")?.max(1), known })
+    }
+
+    /// Takes in what a listing found.
+    fn see(&mut self, listed: &[FileInfo]) -> Result<()> {
+        let mut new: Vec<&FileInfo> = vec![];
+        for file in listed {
+            match self.known.get_mut(&file.path) {
+                Some(tail) => {
+                    if file.size < tail.seen_bytes {
+                        *tail = Tail { range: Range::WHOLE, seen_bytes: 0, ..tail.clone() };
+                    }
+                    tail.file = FileInfo { ordinal: tail.file.ordinal, ..file.clone() };
+                }
+                None => new.push(file),
+            }
+        }
+        // Every lane sees every file, so that all number them alike: those that came before first.
+        new.sort_by_key(|file| (file.modified_ms, &file.path));
+        let next = self.known.values().map(|tail| tail.file.ordinal + 1).max().unwrap_or(0);
+        if FILES_MAX <= next + new.len() as u64 {
+            return Err(Error::invalid(format!("a table has at most {FILES_MAX} files")));
+        }
+        for (ordinal, file) in (next..).zip(new) {
+            let file = FileInfo { ordinal, ..file.clone() };
+            self.known.insert(file.path.clone(), Tail::new(file));
+        }
+        Ok(())
+    }
+
+    /// The first file, by ordinal, with bytes that have not been read.
+    fn next_unread(&self) -> Option<&Tail> {
+        let unread = |tail: &&Tail| tail.seen_bytes < tail.file.size && self.owns(&tail.file.path);
+        self.known.values().filter(unread).min_by_key(|tail| tail.file.ordinal)
+    }
+}
+
+/// FNV-1a: stable over versions, since snapshots depend on who owns a path.
+fn path_hash(path: &str) -> u64 {
+    path.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Followed files on one worker.
+pub(crate) struct FollowingSource {
+    path: String,
+    interval: Duration,
+    clock: Arc<dyn Clock>,
+    lanes: Vec<Lane>,
+    reading: Option<Followed>,
+    /// When to look again.
+    next_listing_ns: u64,
+    rows: RowBuilder,
+    decoder: Box<dyn Decoder>,
+}
+
+/// A file being read.
+struct Followed {
+    lane: usize,
+    file: FileInfo,
+    reader: Box<TextReader>,
+    compressed: bool,
+}
+
+impl FollowingSource {
+    pub fn new(
+        path: &str,
+        interval: Duration,
+        clock: Arc<dyn Clock>,
+        splits: Vec<Split>,
+        rows: RowBuilder,
+        decoder: Box<dyn Decoder>,
+    ) -> Result<Self> {
+        let lanes = splits.iter().map(Lane::of_split).collect::<Result<_>>()?;
+        Ok(FollowingSource {
+            path: path.to_owned(),
+            interval,
+            clock,
+            lanes,
+            reading: None,
+            next_listing_ns: 0,
+            rows,
+            decoder,
+        })
+    }
+
+    fn look(&mut self) -> Result<()> {
+        let files = match list(&self.path) {
+            Ok(files) => files,
+            // A file that is being replaced may be away for a moment.
+            Err(_) if !is_glob(&self.path) && !std::path::Path::new(&self.path).exists() => vec![],
+            Err(error) => return Err(error),
+        };
+        self.lanes.iter_mut().try_for_each(|lane| lane.see(&files))
+    }
+
+    fn open_next(&mut self) -> Result<bool> {
+        for (lane, share) in self.lanes.iter_mut().enumerate() {
+            let Some(tail) = share.next_unread() else { continue };
+            let (file, range) = (tail.file.clone(), tail.range);
+            let compression = match Compression::of_file(&file.path) {
+                Ok(compression) => compression,
+                Err(_) if !std::path::Path::new(&file.path).exists() => {
+                    share.known.remove(&file.path);
+                    return self.open_next();
+                }
+                Err(error) => return Err(error),
+            };
+            let compressed = compression != Compression::None;
+            // A compressed file cannot be told to grow: it is taken as it is found.
+            let reader = TextReader::open(&file.path, range, compression, !compressed)?;
+            self.reading = Some(Followed { lane, file, reader: Box::new(reader), compressed });
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Notes how far the file being read has come.
+    fn note(&mut self, ended: bool) {
+        let Some(Followed { lane, file, reader, compressed }) = &self.reading else { return };
+        let Some(tail) = self.lanes[*lane].known.get_mut(&file.path) else { return };
+        tail.range = reader.rest();
+        if ended {
+            tail.seen_bytes = if *compressed { tail.file.size } else { tail.file.size.max(reader.read_to()) };
+            self.reading = None;
+        }
+    }
+}
+
+impl Source for FollowingSource {
+    fn poll(&mut self) -> Result<SourcePoll> {
+        if self.reading.is_none() && !self.open_next()? {
+            let now_ns = self.clock.monotonic_ns();
+            if now_ns < self.next_listing_ns {
+                let wait_ns = self.next_listing_ns - now_ns;
+                return Ok(SourcePoll::Pending { retry_ms: Some(wait_ns.div_ceil(1_000_000)) });
+            }
+            self.look()?;
+            self.next_listing_ns = now_ns + u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX / 2);
+            if !self.open_next()? {
+                let retry_ms = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX).max(1);
+                return Ok(SourcePoll::Pending { retry_ms: Some(retry_ms) });
+            }
+        }
+        let followed = self.reading.as_mut().expect("a file is open");
+        let step = self.rows.step(&mut followed.reader, self.decoder.as_mut(), &followed.file)?;
+        let batch = self.rows.take(self.decoder.as_mut(), &followed.file, followed.lane)?;
+        self.note(step == Step::Ended);
+        Ok(batch.unwrap_or(SourcePoll::Pending { retry_ms: Some(0) }))
+    }
+
+    fn snapshot(&self) -> Vec<Split> {
+        self.lanes.iter().map(Lane::to_split).collect()
+    }
+
+    fn counters(&self) -> SourceCounters {
+        self.rows.counters
+    }
+}

@@ -1,0 +1,137 @@
+//! The columns of a batch: those read from the file, and those that are known about the file.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray, TimestampMillisecondArray, UInt64Array,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
+use corelane_stream::{Error, Result};
+
+use super::listing::FileInfo;
+use crate::format::type_name::type_name;
+use crate::options::did_you_mean;
+
+/// Bits of a position that hold the offset (or row number) in a file; those above hold the
+/// file's ordinal.
+const POSITION_OFFSET_BITS: u32 = 40;
+
+/// Bytes of a file whose rows have positions.
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << POSITION_OFFSET_BITS;
+/// Files of one table.
+pub(crate) const FILES_MAX: u64 = 1 << (64 - POSITION_OFFSET_BITS);
+
+pub(crate) const METADATA_NAMES: &[&str] =
+    &[METADATA_POSITION, "file.path", "file.name", "file.size", "file.modification-time"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    /// The next column read.
+    Column,
+    Position,
+    Path,
+    Name,
+    Size,
+    Modified,
+}
+
+/// What the columns of a batch are made from.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    schema: SchemaRef,
+    columns: SchemaRef,
+    slots: Vec<Slot>,
+}
+
+impl Layout {
+    /// # Errors
+    /// If a metadata column is not known, or is asked for as a type that it has not.
+    pub fn new(schema: SchemaRef) -> Result<Layout> {
+        let slots = schema.fields().iter().map(|field| slot(field)).collect::<Result<Vec<_>>>()?;
+        let columns = schema.fields().iter().zip(&slots).filter(|(_, slot)| **slot == Slot::Column);
+        let columns = Arc::new(Schema::new(columns.map(|(field, _)| Arc::clone(field)).collect::<Vec<_>>()));
+        Ok(Layout { schema, columns, slots })
+    }
+
+    /// All columns of a batch.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The columns that are read from the file.
+    pub fn columns(&self) -> &SchemaRef {
+        &self.columns
+    }
+
+    /// Makes a batch of the columns read; row `r` lies at the r-th of `offsets` in the file.
+    ///
+    /// # Errors
+    /// If the columns do not fit the schema.
+    pub fn batch(&self, columns: Vec<ArrayRef>, offsets: &[u64], file: &FileInfo) -> Result<RecordBatch> {
+        let rows = offsets.len();
+        let mut columns = columns.into_iter();
+        let arrays = self.slots.iter().map(|slot| -> ArrayRef {
+            match slot {
+                Slot::Column => columns.next().expect("there is a column for each slot"),
+                Slot::Position => {
+                    let base = file.ordinal << POSITION_OFFSET_BITS;
+                    Arc::new(UInt64Array::from_iter_values(offsets.iter().map(|offset| base | offset)))
+                }
+                Slot::Path => repeated(&file.path, rows),
+                Slot::Name => repeated(file.name(), rows),
+                Slot::Size => Arc::new(Int64Array::from_value(i64::try_from(file.size).unwrap_or(i64::MAX), rows)),
+                Slot::Modified => {
+                    Arc::new(TimestampMillisecondArray::from_value(file.modified_ms, rows).with_timezone("UTC"))
+                }
+            }
+        });
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let arrays = arrays.collect();
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+            .map_err(|error| Error::data(format!("cannot use the rows of '{}': {error}", file.path)))
+    }
+}
+
+/// True for a column that is filled from what is known about the file.
+pub(crate) fn is_metadata(field: &Field) -> bool {
+    field.metadata().contains_key(METADATA_KEY)
+}
+
+fn slot(field: &Field) -> Result<Slot> {
+    let Some(name) = field.metadata().get(METADATA_KEY) else { return Ok(Slot::Column) };
+    let (slot, data_type) = match name.as_str() {
+        METADATA_POSITION => (Slot::Position, DataType::UInt64),
+        "file.path" => (Slot::Path, DataType::Utf8View),
+        "file.name" => (Slot::Name, DataType::Utf8View),
+        "file.size" => (Slot::Size, DataType::Int64),
+        "file.modification-time" => {
+            (Slot::Modified, DataType::Timestamp(TimeUnit::Millisecond, Some(Arc::from("UTC"))))
+        }
+        unknown => {
+            let hint = match did_you_mean(unknown, METADATA_NAMES.iter().copied()) {
+                Some(like) => format!("did you mean '{like}'?"),
+                None => format!(
+                    "there are {}",
+                    METADATA_NAMES.iter().map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ")
+                ),
+            };
+            return Err(
+                Error::invalid(format!("connector 'filesystem' has no metadata column '{unknown}'")).with_hint(hint)
+            );
+        }
+    };
+    if *field.data_type() == data_type {
+        return Ok(slot);
+    }
+    let (found, expected) = (type_name(field.data_type()), type_name(&data_type));
+    Err(Error::invalid(format!(
+        "column '{}' is a {found}, but the metadata column '{name}' is a {expected}",
+        field.name()
+    ))
+    .with_hint(format!("declare it as {expected}")))
+}
+
+fn repeated(text: &str, rows: usize) -> ArrayRef {
+    Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(text, rows)))
+}

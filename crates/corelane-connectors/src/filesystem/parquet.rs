@@ -1,0 +1,351 @@
+//! Reading Parquet, a row group at a time.
+//!
+//! Only the leaf columns that are wanted are read, strings as views. The reader is not proof
+//! against hostile files (it has paniced on corrupt ones), so it runs behind `catch_unwind`, and
+//! a panic becomes the error that the file deserves.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+use corelane_stream::{Error, Result};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+
+use super::listing::cannot_read;
+use crate::format::type_name::type_name;
+
+/// An open file, for the row groups of it that follow each other.
+pub(crate) struct ParquetFile {
+    path: String,
+    file: File,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ParquetFile {
+    /// # Errors
+    /// If the file cannot be read or is no Parquet file.
+    pub fn open(path: &str) -> Result<Self> {
+        let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
+        let load = |schema: Option<SchemaRef>| {
+            let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+            let options = match schema {
+                Some(schema) => options.with_schema(schema),
+                None => options,
+            };
+            guarded(path, || ArrowReaderMetadata::load(&file, options).map_err(|error| error.to_string()))
+        };
+        let stored = load(None)?;
+        let views = Arc::new(Schema::new(stored.schema().fields().iter().map(with_views).collect::<Vec<_>>()));
+        let metadata = if views == *stored.schema() { stored } else { load(Some(views))? };
+        Ok(ParquetFile { path: path.to_owned(), file, metadata })
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub fn row_groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
+    }
+
+    /// The schema that a table of this file has if nobody declares one.
+    pub fn table_schema(&self) -> SchemaRef {
+        let fields = self.metadata.schema().fields().iter().map(|field| with_table_type(field));
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// Opens one row group behind its first `rows_read` rows.
+    ///
+    /// # Errors
+    /// If a column is missing or has another type, or the row group cannot be read.
+    pub fn row_group(&self, number: usize, rows_read: u64, columns: &SchemaRef, batch_rows: usize) -> Result<RowGroup> {
+        let groups = self.metadata.metadata().row_groups();
+        if groups.len() <= number {
+            return Err(self.corrupt(&format!("row group {number} is gone: the file has been replaced")));
+        }
+        let rows_of = |group: &parquet::file::metadata::RowGroupMetaData| u64::try_from(group.num_rows()).unwrap_or(0);
+        let first_row: u64 = groups[..number].iter().map(rows_of).sum();
+        let bytes = u64::try_from(groups[number].compressed_size()).unwrap_or(0);
+        let mut leaves = Vec::new();
+        let mut next_leaf = 0;
+        for field in self.metadata.schema().fields() {
+            let wanted = columns.fields().find(field.name()).map(|(_, wanted)| wanted.as_ref());
+            select_leaves(field, wanted, &mut next_leaf, &mut leaves);
+        }
+        for wanted in columns.fields() {
+            self.check_column(wanted)?;
+        }
+        let reader = guarded(&self.path, || {
+            let file = self.file.try_clone().map_err(|error| error.to_string())?;
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+            let mask = ProjectionMask::leaves(builder.parquet_schema(), leaves);
+            let builder = builder.with_projection(mask).with_row_groups(vec![number]).with_batch_size(batch_rows);
+            builder.with_offset(rows_read as usize).build().map_err(|error| error.to_string())
+        })?;
+        Ok(RowGroup {
+            path: self.path.clone(),
+            number,
+            columns: Arc::clone(columns),
+            reader,
+            rows_read,
+            first_row,
+            bytes,
+            rows: rows_of(&groups[number]),
+        })
+    }
+
+    fn check_column(&self, wanted: &FieldRef) -> Result<()> {
+        let schema = self.metadata.schema();
+        let Some((_, found)) = schema.fields().find(wanted.name()) else {
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            let error = Error::data(format!("the file '{}' has no column '{}'", self.path, wanted.name()));
+            return Err(match crate::options::did_you_mean(wanted.name(), names) {
+                Some(like) => error.with_hint(format!("did you mean '{like}'?")),
+                None => error,
+            });
+        };
+        if is_lossless(found.data_type(), wanted.data_type()) {
+            return Ok(());
+        }
+        let (found, declared) = (type_name(found.data_type()), type_name(wanted.data_type()));
+        let message =
+            format!("column '{}' of '{}' is a {found} and cannot be read as {declared}", wanted.name(), self.path);
+        Err(Error::data(message).with_hint(format!("declare it as {found} and CAST it")))
+    }
+
+    fn corrupt(&self, reason: &str) -> Error {
+        corrupt(&self.path, reason)
+    }
+}
+
+/// The number of row groups of a file.
+///
+/// # Errors
+/// If the file cannot be read or is no Parquet file.
+pub(crate) fn row_groups(path: &str) -> Result<usize> {
+    ParquetFile::open(path).map(|file| file.row_groups())
+}
+
+/// A row group being read.
+pub(crate) struct RowGroup {
+    path: String,
+    number: usize,
+    columns: SchemaRef,
+    reader: ParquetRecordBatchReader,
+    rows_read: u64,
+    /// The number in the file of the row group's first row.
+    first_row: u64,
+    bytes: u64,
+    rows: u64,
+}
+
+impl RowGroup {
+    pub fn rows_read(&self) -> u64 {
+        self.rows_read
+    }
+
+    /// The columns of the next rows, and the numbers of those rows in the file.
+    ///
+    /// # Errors
+    /// If the file is corrupt, or a value does not fit the declared type.
+    pub fn next(&mut self) -> Result<Option<(Vec<ArrayRef>, Vec<u64>)>> {
+        let path = format!("{}, row group {}", self.path, self.number);
+        let next = guarded(&path, || self.reader.next().transpose().map_err(|error| error.to_string()))?;
+        let Some(batch) = next else { return Ok(None) };
+        let columns =
+            self.columns.fields().iter().map(|wanted| self.column(&batch, wanted)).collect::<Result<Vec<_>>>()?;
+        let first = self.first_row + self.rows_read;
+        self.rows_read += batch.num_rows() as u64;
+        Ok(Some((columns, (first..first + batch.num_rows() as u64).collect())))
+    }
+
+    /// The share of the row group's bytes that `rows` of its rows take.
+    pub fn bytes_of(&self, rows: usize) -> u64 {
+        (u128::from(self.bytes) * rows as u128 / u128::from(self.rows.max(1))) as u64
+    }
+
+    fn column(&self, batch: &RecordBatch, wanted: &FieldRef) -> Result<ArrayRef> {
+        let column = batch.column_by_name(wanted.name()).expect("the column was checked and selected");
+        adapt(column, wanted.data_type()).map_err(|error| {
+            let name = type_name(wanted.data_type());
+            Error::data(format!("cannot read column '{}' of '{}' as {name}: {error}", wanted.name(), self.path))
+        })
+    }
+}
+
+fn corrupt(path: &str, reason: &str) -> Error {
+    Error::io(format!("cannot read '{path}' as Parquet: {reason}"))
+        .with_hint("the file is corrupt, cut off, or of another format")
+}
+
+/// Runs the reader so that neither its errors nor its panics pass by without the file's name.
+fn guarded<T>(path: &str, read: impl FnOnce() -> Result<T, String>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(reason)) => Err(corrupt(path, &reason)),
+        Err(_) => Err(corrupt(path, "the reader failed on it")),
+    }
+}
+
+/// The type that a column is read as: strings and their like as views.
+fn with_views(field: &FieldRef) -> FieldRef {
+    let nested = |inner: &FieldRef| with_views(inner);
+    let data_type = match field.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::List(element) => DataType::List(nested(element)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(nested).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(nested(entries), *sorted),
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
+}
+
+/// The SQL type that stands for a column: no unsigned or narrow types that SQL has not.
+fn with_table_type(field: &FieldRef) -> FieldRef {
+    let nested = |inner: &FieldRef| with_table_type(inner);
+    let data_type = match field.data_type() {
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 => DataType::Int64,
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        DataType::Float16 => DataType::Float32,
+        DataType::Time32(_) | DataType::Time64(_) => DataType::Time32(TimeUnit::Millisecond),
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("UTC".into())),
+        DataType::FixedSizeBinary(_) | DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        DataType::List(element) => DataType::List(nested(element)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(nested).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(nested(entries), *sorted),
+        other => other.clone(),
+    };
+    Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
+}
+
+/// Notes the leaf columns below `field` that are wanted, in the order of the file.
+fn select_leaves(field: &Field, wanted: Option<&Field>, next_leaf: &mut usize, leaves: &mut Vec<usize>) {
+    match field.data_type() {
+        DataType::Struct(children) => {
+            for child in children {
+                let inner = match wanted.map(Field::data_type) {
+                    Some(DataType::Struct(fields)) => fields.find(child.name()).map(|(_, field)| field.as_ref()),
+                    // Another type: the check of the column will say so.
+                    Some(_) | None => None,
+                };
+                select_leaves(child, inner, next_leaf, leaves);
+            }
+        }
+        DataType::List(element) => {
+            let inner = match wanted.map(Field::data_type) {
+                Some(DataType::List(inner)) => Some(inner.as_ref()),
+                Some(_) | None => None,
+            };
+            select_leaves(element, inner, next_leaf, leaves);
+        }
+        // A map is read whole; the names of its inner fields are anybody's.
+        DataType::Map(entries, _) => {
+            let DataType::Struct(children) = entries.data_type() else { return };
+            for child in children {
+                select_leaves(child, wanted.map(|_| child.as_ref()), next_leaf, leaves);
+            }
+        }
+        _ => {
+            if wanted.is_some() {
+                leaves.push(*next_leaf);
+            }
+            *next_leaf += 1;
+        }
+    }
+}
+
+/// Whether every value of one type can be had as the other. A timestamp may lose digits, since
+/// its precision is declared in so many words.
+fn is_lossless(found: &DataType, wanted: &DataType) -> bool {
+    use DataType::*;
+    if found == wanted {
+        return true;
+    }
+    match (found, wanted) {
+        (Int8, Int16 | Int32 | Int64) | (Int16, Int32 | Int64) | (Int32, Int64) => true,
+        (UInt8, Int16 | Int32 | Int64) | (UInt16, Int32 | Int64) | (UInt32, Int64) => true,
+        (Int8 | Int16 | UInt8 | UInt16, Float32 | Float64) | (Int32 | UInt32, Float64) => true,
+        (Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64, Decimal128(precision, scale)) => {
+            whole_digits(found) <= i16::from(*precision) - i16::from(*scale)
+        }
+        (Decimal128(p, s), Decimal128(precision, scale)) => {
+            s <= scale && i16::from(*p) - i16::from(*s) <= i16::from(*precision) - i16::from(*scale)
+        }
+        (Float16, Float32 | Float64) | (Float32, Float64) => true,
+        (Timestamp(_, _), Timestamp(_, _)) | (Date32 | Date64, Timestamp(_, None)) => true,
+        (Time32(_) | Time64(_), Time32(_) | Time64(_)) => true,
+        (Utf8 | LargeUtf8 | Utf8View, Utf8View) | (Dictionary(_, _), Utf8View) => true,
+        (Binary | LargeBinary | BinaryView | FixedSizeBinary(_), Binary) => true,
+        (List(found), List(wanted)) => is_lossless(found.data_type(), wanted.data_type()),
+        (Map(found, _), Map(wanted, _)) => match (found.data_type(), wanted.data_type()) {
+            (Struct(found), Struct(wanted)) => {
+                found.iter().zip(wanted).all(|(found, wanted)| is_lossless(found.data_type(), wanted.data_type()))
+            }
+            (_, _) => false,
+        },
+        (Struct(found), Struct(wanted)) => wanted.iter().all(|wanted| {
+            found.find(wanted.name()).is_some_and(|(_, found)| is_lossless(found.data_type(), wanted.data_type()))
+        }),
+        (_, _) => false,
+    }
+}
+
+fn whole_digits(integer: &DataType) -> i16 {
+    match integer {
+        DataType::Int8 | DataType::UInt8 => 3,
+        DataType::Int16 | DataType::UInt16 => 5,
+        DataType::Int32 | DataType::UInt32 => 10,
+        DataType::Int64 => 19,
+        _ => 20,
+    }
+}
+
+/// Gives an array the wanted type. ROWs are matched by name, so Arrow's cast will not do for them.
+fn adapt(array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    if array.data_type() == wanted {
+        return Ok(Arc::clone(array));
+    }
+    Ok(match (array.data_type(), wanted) {
+        (DataType::Struct(_), DataType::Struct(fields)) => Arc::new(adapt_struct(array.as_struct(), fields)?),
+        (DataType::List(_), DataType::List(element)) => {
+            let lists: &ListArray = array.as_list();
+            let elements = adapt(lists.values(), element.data_type())?;
+            Arc::new(ListArray::try_new(
+                Arc::clone(element),
+                lists.offsets().clone(),
+                elements,
+                lists.nulls().cloned(),
+            )?)
+        }
+        (DataType::Map(_, _), DataType::Map(entries, sorted)) => {
+            let maps: &MapArray = array.as_map();
+            let DataType::Struct(fields) = entries.data_type() else {
+                return Err(ArrowError::SchemaError("a map without entries".to_owned()));
+            };
+            let columns =
+                maps.entries().columns().iter().zip(fields).map(|(column, field)| adapt(column, field.data_type()));
+            let rows = StructArray::try_new(fields.clone(), columns.collect::<Result<Vec<_>, _>>()?, None)?;
+            let offsets = maps.offsets().clone();
+            Arc::new(MapArray::try_new(Arc::clone(entries), offsets, rows, maps.nulls().cloned(), *sorted)?)
+        }
+        (_, _) => cast_with_options(array, wanted, &CastOptions { safe: false, ..Default::default() })?,
+    })
+}
+
+fn adapt_struct(rows: &StructArray, fields: &Fields) -> Result<StructArray, ArrowError> {
+    let columns = fields.iter().map(|field| match rows.column_by_name(field.name()) {
+        Some(column) => adapt(column, field.data_type()),
+        None => Err(ArrowError::SchemaError(format!("the ROW has no field '{}'", field.name()))),
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    StructArray::try_new_with_length(fields.clone(), columns, rows.nulls().cloned(), rows.len())
+}

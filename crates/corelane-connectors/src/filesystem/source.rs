@@ -1,0 +1,334 @@
+//! Files as a source: its plan, and its bounded reading.
+//!
+//! A worker reads its splits one after the other, each in order. All of a worker's memory is one
+//! buffer, one decoder and the batch it builds.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use corelane_stream::row_errors::Position;
+use corelane_stream::{
+    BadRow, Error, OnError, Result, RowErrors, RowPolicy, Source, SourceBatch, SourceContext, SourceCounters,
+    SourcePoll, SourceSpec, Split, TableDefinition,
+};
+
+use super::follow::{self, FollowingSource};
+use super::layout::{Layout, is_metadata};
+use super::listing::{FileInfo, list_some};
+use super::parquet::{ParquetFile, RowGroup};
+use super::split::{self, FileSplit, RANGE_BYTES};
+use super::stdin::StdinReader;
+use super::text::{Compression, Step, TextReader};
+use crate::format::decode::{self, BadRecord, Decoder};
+use crate::format::{CsvOptions, FormatOptions};
+use crate::options::{Options, wrong_value};
+
+/// The key, in a schema's metadata, that says whether the files of an inferred CSV table name
+/// their columns. An option of the table has precedence.
+const HEADER_KEY: &str = "corelane.csv.header";
+
+/// Marks the schema of a CSV table as inferred from files with or without a header.
+pub(crate) fn with_header(schema: &Schema, header: bool) -> Schema {
+    schema.clone().with_metadata([(HEADER_KEY.to_owned(), header.to_string())].into())
+}
+
+/// A table of files, to be read.
+#[derive(Clone, Debug)]
+pub(crate) struct FilesystemSource {
+    policy: Arc<RowPolicy>,
+    path: String,
+    pub(crate) format: FormatOptions,
+    monitor_interval: Option<Duration>,
+    /// All columns, as they lie in a CSV file.
+    declared: SchemaRef,
+    layout: Arc<Layout>,
+    range_bytes: u64,
+}
+
+impl FilesystemSource {
+    pub fn new(table: &TableDefinition) -> Result<Self> {
+        let options = Options::new(&table.options);
+        let path = super::source_path(&table.options)?.to_owned();
+        let mut format = FormatOptions::read(&table.options)?;
+        if let FormatOptions::Csv(csv) = &mut format {
+            let inferred = table.schema.metadata().get(HEADER_KEY).is_some_and(|header| header == "true");
+            *csv = CsvOptions { header: options.boolean("csv.header")?.unwrap_or(inferred), ..csv.clone() };
+        }
+        let monitor_interval = options.duration("source.monitor-interval")?;
+        if let Some(interval) = monitor_interval {
+            if interval.is_zero() {
+                return Err(wrong_value("source.monitor-interval", "0", "a duration longer than nothing"));
+            }
+            if path == "-" || format == FormatOptions::Parquet {
+                let what = if path == "-" { "standard input" } else { "Parquet files, which are never appended to" };
+                return Err(Error::invalid(format!("'source.monitor-interval' cannot follow {what}"))
+                    .with_hint("leave the option out"));
+            }
+        }
+        if path == "-" && format == FormatOptions::Parquet {
+            return Err(Error::invalid("cannot read Parquet from standard input").with_hint("write it to a file first"));
+        }
+        let mut policy = RowPolicy::clone(&table.policy);
+        if format.ignores_parse_errors() && policy.on_error == OnError::Fail {
+            policy.on_error = OnError::Skip;
+        }
+        let columns = table.schema.fields().iter().filter(|field| !is_metadata(field)).cloned().collect::<Vec<_>>();
+        let source = FilesystemSource {
+            policy: Arc::new(policy),
+            path,
+            format,
+            monitor_interval,
+            declared: Arc::new(Schema::new(columns)),
+            layout: Arc::new(Layout::new(Arc::clone(&table.schema))?),
+            range_bytes: RANGE_BYTES,
+        };
+        source.check_types()?;
+        Ok(source)
+    }
+
+    /// The same source cut into smaller ranges.
+    #[cfg(test)]
+    pub fn with_range_bytes(mut self, range_bytes: u64) -> Self {
+        self.range_bytes = range_bytes;
+        self
+    }
+
+    fn check_types(&self) -> Result<()> {
+        match self.format {
+            FormatOptions::Json(_) | FormatOptions::Csv(_) => self.decoder().map(|_| ()),
+            FormatOptions::Parquet => Ok(()),
+        }
+    }
+
+    fn decoder(&self) -> Result<Box<dyn Decoder>> {
+        decode::decoder(&self.format, &self.declared, self.layout.columns())
+    }
+}
+
+impl SourceSpec for FilesystemSource {
+    fn name(&self) -> &'static str {
+        "filesystem"
+    }
+
+    fn detail(&self) -> String {
+        format!("path={}, format={}", self.path, self.format.name())
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.layout.schema())
+    }
+
+    fn bounded(&self) -> bool {
+        self.monitor_interval.is_none()
+    }
+
+    fn with_schema(&self, schema: SchemaRef) -> Result<Arc<dyn SourceSpec>> {
+        let source = FilesystemSource { layout: Arc::new(Layout::new(schema)?), ..self.clone() };
+        for field in source.layout.columns().fields() {
+            if self.declared.fields().find(field.name()).is_none() {
+                return Err(Error::internal(format!("table '{}' has no column '{}'", self.policy.table, field.name())));
+            }
+        }
+        source.check_types()?;
+        Ok(Arc::new(source))
+    }
+
+    fn splits(&self, workers: usize) -> Result<Vec<Split>> {
+        if self.monitor_interval.is_some() {
+            return follow::lanes(&self.path, workers);
+        }
+        let splits = match self.path.as_str() {
+            "-" => vec![FileSplit::Stdin],
+            path => split::cut(list_some(path)?, &self.format, self.range_bytes)?,
+        };
+        Ok(splits.iter().map(FileSplit::to_split).collect())
+    }
+
+    fn open(&self, splits: Vec<Split>, context: &SourceContext) -> Result<Box<dyn Source>> {
+        let rows = RowBuilder {
+            layout: Arc::clone(&self.layout),
+            row_errors: context.row_errors.open(&self.policy, context.worker)?,
+            batch_rows: context.batch_rows,
+            counters: SourceCounters::default(),
+        };
+        if let Some(interval) = self.monitor_interval {
+            let clock = Arc::clone(&context.clock);
+            let source = FollowingSource::new(&self.path, interval, clock, splits, rows, self.decoder()?)?;
+            return Ok(Box::new(source));
+        }
+        let decoder = match self.format {
+            FormatOptions::Json(_) | FormatOptions::Csv(_) => Some(self.decoder()?),
+            FormatOptions::Parquet => None,
+        };
+        Ok(Box::new(FileSource {
+            splits: splits.iter().map(FileSplit::of_split).collect::<Result<_>>()?,
+            opened: 0,
+            reading: None,
+            parquet_file: None,
+            decoder,
+            rows,
+            context: context.clone(),
+        }))
+    }
+}
+
+/// What turns decoded columns into batches, and bad records into bad rows.
+pub(crate) struct RowBuilder {
+    pub layout: Arc<Layout>,
+    row_errors: Rc<dyn RowErrors>,
+    pub batch_rows: usize,
+    pub counters: SourceCounters,
+}
+
+impl RowBuilder {
+    /// Decodes one step of a text file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or a row is bad and the policy is to fail.
+    pub fn step(&mut self, reader: &mut TextReader, decoder: &mut dyn Decoder, file: &FileInfo) -> Result<Step> {
+        let RowBuilder { row_errors, counters, batch_rows, .. } = self;
+        let step = reader.step(decoder, *batch_rows, &mut |bad: &BadRecord<'_>| {
+            counters.bad_rows += 1;
+            row_errors.bad(&BadRow {
+                source: &file.path,
+                position: Some(bad.line.map_or(Position::Byte(bad.offset), Position::Line)),
+                raw: bad.raw,
+                reason: bad.reason,
+            })
+        });
+        self.counters.bytes += reader.take_file_bytes();
+        step
+    }
+
+    /// Takes the rows that the decoder holds; `None` if it holds none.
+    ///
+    /// # Errors
+    /// If they do not fit the schema.
+    pub fn take(&mut self, decoder: &mut dyn Decoder, file: &FileInfo, split: usize) -> Result<Option<SourcePoll>> {
+        if decoder.rows() == 0 {
+            return Ok(None);
+        }
+        let rows = decoder.flush()?;
+        self.counters.rows += rows.offsets.len() as u64;
+        let rows = self.layout.batch(rows.columns, &rows.offsets, file)?;
+        Ok(Some(SourcePoll::Batch(SourceBatch { split, rows })))
+    }
+}
+
+/// Bounded files on one worker.
+struct FileSource {
+    splits: VecDeque<FileSplit>,
+    /// How many splits have been opened.
+    opened: usize,
+    reading: Option<Reading>,
+    /// The file whose row groups are being read, and most likely the next one's too.
+    parquet_file: Option<ParquetFile>,
+    decoder: Option<Box<dyn Decoder>>,
+    rows: RowBuilder,
+    context: SourceContext,
+}
+
+enum Reading {
+    Text {
+        file: FileInfo,
+        reader: Box<TextReader>,
+        stdin: bool,
+    },
+    RowGroup {
+        file: FileInfo,
+        row_group: usize,
+        reader: Box<RowGroup>,
+    },
+    /// The rows are out; the end of the split is to be told.
+    Ended,
+}
+
+impl FileSource {
+    fn open_next(&mut self) -> Result<bool> {
+        let Some(split) = self.splits.pop_front() else { return Ok(false) };
+        self.opened += 1;
+        self.reading = Some(match split {
+            FileSplit::Text { file, range } => {
+                let reader = TextReader::open(&file.path, range, Compression::of_file(&file.path)?, false)?;
+                Reading::Text { file, reader: Box::new(reader), stdin: false }
+            }
+            FileSplit::Stdin => {
+                let reader = TextReader::stdin(StdinReader::start(self.context.waker.clone())?);
+                let file = FileInfo { path: "-".to_owned(), ordinal: 0, size: 0, modified_ms: 0 };
+                Reading::Text { file, reader: Box::new(reader), stdin: true }
+            }
+            FileSplit::RowGroup { file, row_group, rows_read } => {
+                let open = match self.parquet_file.take() {
+                    Some(open) if open.path() == file.path => open,
+                    Some(_) | None => ParquetFile::open(&file.path)?,
+                };
+                let columns = self.rows.layout.columns();
+                let reader = open.row_group(row_group, rows_read, columns, self.rows.batch_rows)?;
+                self.parquet_file = Some(open);
+                Reading::RowGroup { file, row_group, reader: Box::new(reader) }
+            }
+        });
+        Ok(true)
+    }
+}
+
+impl Source for FileSource {
+    fn poll(&mut self) -> Result<SourcePoll> {
+        if self.reading.is_none() && !self.open_next()? {
+            return Ok(SourcePoll::End);
+        }
+        let split = self.opened - 1;
+        match self.reading.as_mut().expect("a split is open") {
+            Reading::Text { file, reader, stdin } => {
+                let decoder = self.decoder.as_deref_mut().expect("text formats have a decoder");
+                let step = self.rows.step(reader, decoder, file)?;
+                let batch = self.rows.take(decoder, file, split)?;
+                // Only standard input may have nothing for now, and its thread wakes the worker.
+                let wait = if *stdin && step == Step::Pending { None } else { Some(0) };
+                match (step, batch) {
+                    (Step::Ended, batch) => {
+                        self.reading = batch.is_some().then_some(Reading::Ended);
+                        Ok(batch.unwrap_or(SourcePoll::SplitEnd(split)))
+                    }
+                    (Step::Full | Step::Pending, Some(batch)) => Ok(batch),
+                    (Step::Full | Step::Pending, None) => Ok(SourcePoll::Pending { retry_ms: wait }),
+                }
+            }
+            Reading::RowGroup { file, reader, .. } => {
+                let Some((columns, row_numbers)) = reader.next()? else {
+                    self.reading = None;
+                    return Ok(SourcePoll::SplitEnd(split));
+                };
+                self.rows.counters.rows += row_numbers.len() as u64;
+                self.rows.counters.bytes += reader.bytes_of(row_numbers.len());
+                let rows = self.rows.layout.batch(columns, &row_numbers, file)?;
+                Ok(SourcePoll::Batch(SourceBatch { split, rows }))
+            }
+            Reading::Ended => {
+                self.reading = None;
+                Ok(SourcePoll::SplitEnd(split))
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Vec<Split> {
+        let current = match &self.reading {
+            Some(Reading::Text { file, reader, stdin: false }) => {
+                Some(FileSplit::Text { file: file.clone(), range: reader.rest() })
+            }
+            Some(Reading::Text { .. }) => Some(FileSplit::Stdin),
+            Some(Reading::RowGroup { file, row_group, reader }) => {
+                Some(FileSplit::RowGroup { file: file.clone(), row_group: *row_group, rows_read: reader.rows_read() })
+            }
+            Some(Reading::Ended) | None => None,
+        };
+        current.iter().chain(&self.splits).map(FileSplit::to_split).collect()
+    }
+
+    fn counters(&self) -> SourceCounters {
+        self.rows.counters
+    }
+}

@@ -1,0 +1,204 @@
+//! Schemas from samples of text, for tables whose columns nobody declared.
+//!
+//! Types widen over the sample and never narrow: whole numbers to DOUBLE, and whatever does not
+//! go together to STRING, which loses nothing. Columns keep the order of their first appearance.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use corelane_stream::{Error, Result};
+
+use super::CsvOptions;
+use super::decode::csv::sample_records;
+use super::decode::json::sample_shape;
+use super::decode::value::{self, Number, TimestampStyle};
+
+/// Records a schema is inferred from.
+pub const SAMPLE_RECORDS: usize = 1_000;
+
+/// What values have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// No value seen yet.
+    Nothing,
+    Boolean,
+    Integer,
+    Double,
+    Date,
+    Timestamp,
+    Text,
+    List(Box<Shape>),
+    Object(Vec<(String, Shape)>),
+}
+
+impl Shape {
+    /// The shape of both.
+    pub fn widen(self, other: Shape) -> Shape {
+        match (self, other) {
+            (Shape::Nothing, shape) | (shape, Shape::Nothing) => shape,
+            (Shape::Integer, Shape::Double) | (Shape::Double, Shape::Integer) => Shape::Double,
+            (Shape::Date, Shape::Timestamp) | (Shape::Timestamp, Shape::Date) => Shape::Text,
+            (Shape::List(left), Shape::List(right)) => Shape::List(Box::new(left.widen(*right))),
+            (Shape::Object(mut left), Shape::Object(right)) => {
+                for (name, shape) in right {
+                    put(&mut left, name, shape);
+                }
+                Shape::Object(left)
+            }
+            (left, right) if left == right => left,
+            (_, _) => Shape::Text,
+        }
+    }
+
+    fn of_text(text: &str) -> Shape {
+        let text = text.trim().as_bytes();
+        if text.is_empty() {
+            return Shape::Nothing;
+        }
+        if let Ok(number) = Number::whole_text(text) {
+            return Shape::of_number(number);
+        }
+        let timestamp = || value::parse_timestamp(text, TimestampStyle::Either, TimeUnit::Millisecond, false);
+        if value::parse_boolean(text).is_ok() {
+            Shape::Boolean
+        } else if value::parse_date(text).is_ok() {
+            Shape::Date
+        } else if timestamp().is_ok() {
+            Shape::Timestamp
+        } else {
+            Shape::Text
+        }
+    }
+
+    /// A whole number beyond BIGINT is text: a DOUBLE would change it.
+    pub fn of_number(number: Number<'_>) -> Shape {
+        if number.point || number.exponent {
+            Shape::Double
+        } else if number.to_i64().is_ok() {
+            Shape::Integer
+        } else {
+            Shape::Text
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match self {
+            Shape::Nothing | Shape::Text => DataType::Utf8View,
+            Shape::Boolean => DataType::Boolean,
+            Shape::Integer => DataType::Int64,
+            Shape::Double => DataType::Float64,
+            Shape::Date => DataType::Date32,
+            Shape::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
+            Shape::List(element) => DataType::List(Arc::new(Field::new_list_field(element.data_type(), true))),
+            Shape::Object(members) if members.is_empty() => DataType::Utf8View,
+            Shape::Object(members) => DataType::Struct(fields(members)),
+        }
+    }
+}
+
+/// Adds a member to an object, or widens the one of that name.
+pub(crate) fn put(members: &mut Vec<(String, Shape)>, name: String, shape: Shape) {
+    match members.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, known)) => *known = std::mem::replace(known, Shape::Nothing).widen(shape),
+        None => members.push((name, shape)),
+    }
+}
+
+fn fields(members: &[(String, Shape)]) -> Fields {
+    members.iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect()
+}
+
+/// # Errors
+/// If the sample holds no record.
+pub(crate) fn infer_csv(path: &str, sample: &[u8], at_end: bool, options: &CsvOptions) -> Result<SchemaRef> {
+    let mut records = sample_records(sample, at_end, SAMPLE_RECORDS, options).into_iter();
+    let Some(first) = records.next() else { return Err(nothing_to_infer(path)) };
+    let width = first.len();
+    let mut members: Vec<(String, Shape)> = vec![];
+    for (index, name) in first.iter().enumerate() {
+        let mut name = if options.header { name.trim().to_owned() } else { String::new() };
+        if name.is_empty() || members.iter().any(|(known, _)| *known == name) {
+            name = format!("f{index}");
+        }
+        members.push((name, Shape::Nothing));
+    }
+    let data = if options.header { None } else { Some(first) };
+    for record in data.into_iter().chain(records).filter(|record| record.len() == width) {
+        for ((_, shape), text) in members.iter_mut().zip(&record) {
+            if options.null_literal.as_ref() != Some(text) {
+                *shape = std::mem::replace(shape, Shape::Nothing).widen(Shape::of_text(text));
+            }
+        }
+    }
+    Ok(Arc::new(Schema::new(fields(&members))))
+}
+
+/// # Errors
+/// If the sample holds no JSON object.
+pub(crate) fn infer_json(path: &str, sample: &[u8], at_end: bool) -> Result<SchemaRef> {
+    let whole = if at_end { sample.len() } else { memchr::memrchr(b'\n', sample).unwrap_or(0) };
+    let lines = sample[..whole].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let mut shape = Shape::Nothing;
+    let mut fault = None;
+    for line in lines.take(SAMPLE_RECORDS) {
+        match sample_shape(line) {
+            Ok(record) => shape = shape.widen(record),
+            Err(reason) => fault = fault.or(Some(reason)),
+        }
+    }
+    match (shape, fault) {
+        (Shape::Object(members), _) if !members.is_empty() => Ok(Arc::new(Schema::new(fields(&members)))),
+        (_, Some(reason)) => Err(Error::data(format!("cannot infer the columns of '{path}': {reason}"))
+            .with_hint("the file must hold one JSON object on each line")),
+        (_, None) => Err(nothing_to_infer(path)),
+    }
+}
+
+fn nothing_to_infer(path: &str) -> Error {
+    Error::data(format!("cannot infer the columns of '{path}': it holds no record"))
+        .with_hint("declare them with CREATE TABLE")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::type_name::type_name;
+    use expect_test::{Expect, expect};
+
+    fn check(schema: Result<SchemaRef>, expected: Expect) {
+        expected.assert_eq(&match schema {
+            Ok(schema) => type_name(&DataType::Struct(schema.fields().clone())),
+            Err(error) => error.to_string(),
+        });
+    }
+
+    #[test]
+    fn csv_columns_widen_over_the_sample() {
+        let sample = b"id,price,ok,day,at,note,mixed\n1,2,true,2024-01-01,2024-01-01 00:00:00,x,1\n,2.5,FALSE,,2024-01-01T00:00:00Z,,b\n";
+        let options = CsvOptions { header: true, ..CsvOptions::default() };
+        check(
+            infer_csv("a.csv", sample, true, &options),
+            expect![
+                "ROW<`id` BIGINT, `price` DOUBLE, `ok` BOOLEAN, `day` DATE, `at` TIMESTAMP(3), `note` STRING, `mixed` STRING>"
+            ],
+        );
+        check(infer_csv("a.csv", b"1,a\n", true, &CsvOptions::default()), expect!["ROW<`f0` BIGINT, `f1` STRING>"]);
+        check(
+            infer_csv("a.csv", b"", true, &options),
+            expect!["cannot infer the columns of 'a.csv': it holds no record"],
+        );
+    }
+
+    #[test]
+    fn json_columns_keep_the_order_of_their_first_appearance() {
+        let sample = b"{\"z\":1,\"a\":{\"y\":[1,2.5],\"x\":null}}\n{\"b\":18446744073709551615,\"z\":true}\n\n{\"a\":{\"w\":\"t\"}}\n{\"cut";
+        check(
+            infer_json("a.json", sample, false),
+            expect!["ROW<`z` STRING, `a` ROW<`y` ARRAY<DOUBLE>, `x` STRING, `w` STRING>, `b` STRING>"],
+        );
+        check(
+            infer_json("a.json", b"[1]\n", true),
+            expect!["cannot infer the columns of 'a.json': expected a JSON object, found '['"],
+        );
+    }
+}
