@@ -50,34 +50,47 @@ impl Random {
         (self.next() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
 
-    /// Appends characters of the alphabet, which has at most 256. Eight are made of each word,
-    /// each from a byte: unevenly by up to one part in `256 / alphabet`, which no reader minds.
+    /// Appends characters of the alphabet. Eight are made of each word, each from a byte: unevenly,
+    /// by up to one part in `256 / letters`, which no reader minds.
     #[inline]
-    pub(crate) fn letters(&mut self, alphabet: &Alphabet, count: usize, out: &mut Vec<u8>) {
+    pub(crate) fn letters(&mut self, alphabet: Alphabet, count: usize, out: &mut Vec<u8>) {
         let start = out.len();
         out.resize(start + count.next_multiple_of(8), 0);
         for chunk in out[start..].chunks_exact_mut(8) {
-            for (letter, byte) in chunk.iter_mut().zip(self.next().to_le_bytes()) {
-                *letter = alphabet.0[usize::from(byte)];
-            }
+            chunk.copy_from_slice(&self.next().to_le_bytes());
         }
         out.truncate(start + count);
+        alphabet.spell(&mut out[start..]);
     }
 }
 
-/// A letter for each byte.
-#[derive(Clone, Debug)]
-pub(crate) struct Alphabet([u8; 256]);
+/// The characters of random strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alphabet {
+    /// `a` to `z`
+    Lowercase,
+    /// `0` to `9` and `a` to `f`
+    Hexadecimal,
+}
 
 impl Alphabet {
-    pub(crate) const fn new(letters: &[u8]) -> Self {
-        let mut table = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            table[byte] = letters[byte * letters.len() / 256];
-            byte += 1;
+    /// Turns bytes into characters; arithmetic rather than a table, so that the compiler can use
+    /// vector instructions: about 0.3 ns a character.
+    #[inline]
+    fn spell(self, bytes: &mut [u8]) {
+        match self {
+            Alphabet::Lowercase => {
+                for byte in bytes {
+                    *byte = b'a' + ((u16::from(*byte) * 26) >> 8) as u8;
+                }
+            }
+            Alphabet::Hexadecimal => {
+                for byte in bytes {
+                    let digit = *byte >> 4;
+                    *byte = digit + if digit < 10 { b'0' } else { b'a' - 10 };
+                }
+            }
         }
-        Alphabet(table)
     }
 }
 

@@ -17,9 +17,6 @@ use crate::generated::{RowGenerator, timestamp_option};
 use crate::options::Options;
 use crate::random::{Alphabet, Random};
 
-/// Flink's random strings are hexadecimal.
-static HEXADECIMAL: Alphabet = Alphabet::new(b"0123456789abcdef");
-
 const DAY_MS: i64 = 86_400_000;
 
 /// Rows a second of event time, where the rows themselves are made as fast as possible.
@@ -140,8 +137,9 @@ fn values(plan: &FieldPlan, positions: &Positions<'_>) -> Result<ArrayRef> {
             Arc::new(Decimal128Array::from_iter_values(values).with_data_type(plan.data_type.clone()))
         }
         ValueKind::Text(length) => {
+            // As Flink's random strings.
             let (offsets, bytes) = texts(*length, positions, random, |random, count, out| {
-                random.letters(&HEXADECIMAL, count, out);
+                random.letters(Alphabet::Hexadecimal, count, out);
             })?;
             Arc::new(StringArray::try_new(offsets, bytes, None)?)
         }

@@ -5,7 +5,7 @@
 
 use arrow::array::StringViewArray;
 
-use crate::random::{Alphabet, FieldRandom, Random};
+use crate::random::{FieldRandom, Random};
 
 const HOT: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
 
@@ -63,6 +63,3 @@ fn url(channel: u64, mut random: Random) -> String {
     }
     url
 }
-
-/// The letters of names and fillers.
-pub(super) static LETTERS: Alphabet = Alphabet::new(b"abcdefghijklmnopqrstuvwxyz");

@@ -11,12 +11,12 @@ use arrow::compute;
 use arrow::datatypes::{DataType, SchemaRef};
 use corelane_stream::{Error, Result};
 
-use super::channels::{self, Channels, LETTERS};
+use super::channels::{self, Channels};
 use super::config::NexmarkConfig;
 use super::events::{self, Event, FIRST_ID, Kind};
 use super::schema::{self, Column, EventField};
 use crate::generated::RowGenerator;
-use crate::random::{FieldRandom, Random};
+use crate::random::{Alphabet, FieldRandom, Random};
 
 /// The hot auction, bidder and seller are the last whose number is a multiple of this.
 const HOT_EVERY: u64 = 100;
@@ -227,9 +227,9 @@ impl NexmarkGenerator {
             }
             EventField::PersonEmail => {
                 let mut random = of.email.at(event.number);
-                random.letters(&LETTERS, 7, out);
+                random.letters(Alphabet::Lowercase, 7, out);
                 out.push(b'@');
-                random.letters(&LETTERS, 5, out);
+                random.letters(Alphabet::Lowercase, 5, out);
                 out.extend_from_slice(b".com");
             }
             EventField::PersonCreditCard => write_credit_card(of.credit_card.at(event.number), out),
@@ -244,9 +244,9 @@ impl NexmarkGenerator {
                 let size = 8 + names as u64 + EMAIL_BYTES + CREDIT_CARD_BYTES;
                 write_filler(config.person_bytes, size, of.person_extra.at(event.number), out);
             }
-            EventField::AuctionItem => of.item.at(event.number).letters(&LETTERS, ITEM_LETTERS, out),
+            EventField::AuctionItem => of.item.at(event.number).letters(Alphabet::Lowercase, ITEM_LETTERS, out),
             EventField::AuctionDescription => {
-                of.description.at(event.number).letters(&LETTERS, DESCRIPTION_LETTERS, out);
+                of.description.at(event.number).letters(Alphabet::Lowercase, DESCRIPTION_LETTERS, out);
             }
             EventField::AuctionExtra => {
                 let size = 6 * 8 + (ITEM_LETTERS + DESCRIPTION_LETTERS) as u64;
@@ -331,7 +331,7 @@ fn write_filler(average: u64, size: u64, mut random: Random, out: &mut Vec<u8>) 
     let Some(missing) = average.checked_sub(size) else { return };
     let spread = (missing + 2) / 5;
     let letters = missing - spread + if spread == 0 { 0 } else { random.below(2 * spread) };
-    random.letters(&LETTERS, letters as usize, out);
+    random.letters(Alphabet::Lowercase, letters as usize, out);
 }
 
 /// The events of a batch, as a column of one kind sees them. All other events are null in it, and

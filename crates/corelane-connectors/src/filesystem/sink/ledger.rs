@@ -86,13 +86,19 @@ impl Ledger {
             return Err(Error::io(format!("cannot write the file '{}': it is a directory", path.display()))
                 .with_hint("name a file that is not there yet, or a directory without a file's ending"));
         }
-        if path.exists() && mode == SinkMode::Error {
-            return Err(already_there(path, "already exists"));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let hidden = path.with_file_name(hidden_name(&name));
+        if mode == SinkMode::Error {
+            if path.exists() {
+                return Err(already_there(path, "already exists"));
+            }
+            if hidden.exists() {
+                return Err(unfinished(&hidden));
+            }
         }
         let parent = path.parent().unwrap_or(Path::new(""));
         self.create_directory(parent)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        probe(&path.with_file_name(hidden_name(&name)), path)
+        probe(&hidden, path)
     }
 
     fn begin_directory(&self, path: &Path, mode: SinkMode) -> Result<()> {
@@ -103,25 +109,27 @@ impl Ledger {
         if mode != SinkMode::Append {
             let mut found = Found::default();
             find(path, DEPTH_MAX, &mut found).map_err(|error| cannot_write(path, &error))?;
-            for stale in &found.hidden {
-                fs::remove_file(stale).map_err(|error| cannot_write(stale, &error))?;
-            }
-            match (mode, found.parts.first(), found.foreign.first()) {
-                (SinkMode::Overwrite, _, Some(foreign)) => {
-                    return Err(Error::io(format!(
-                        "cannot overwrite '{}': it holds '{}', which no sink has written",
-                        path.display(),
-                        foreign.display()
-                    ))
-                    .with_hint("choose another directory, or move the file away"));
-                }
-                (SinkMode::Error, Some(_), _) | (SinkMode::Error, _, Some(_)) => {
-                    return Err(already_there(path, "is not empty"));
-                }
-                _ => self.entries().replaced = found.parts,
+            match mode {
+                SinkMode::Overwrite => self.begin_overwriting(path, found)?,
+                SinkMode::Error | SinkMode::Append => found.check_empty(path)?,
             }
         }
         probe(&path.join(hidden_name("part-probe")), path)
+    }
+
+    fn begin_overwriting(&self, path: &Path, found: Found) -> Result<()> {
+        if let Some(foreign) = found.foreign.first() {
+            let (path, foreign) = (path.display(), foreign.display());
+            return Err(Error::io(format!(
+                "cannot overwrite '{path}': it holds '{foreign}', which no sink has written"
+            ))
+            .with_hint("choose another directory, or move the file away"));
+        }
+        for stale in &found.hidden {
+            fs::remove_file(stale).map_err(|error| cannot_write(stale, &error))?;
+        }
+        self.entries().replaced = found.parts;
+        Ok(())
     }
 
     /// Renames what was prepared. Repeating it does no harm.
@@ -180,6 +188,12 @@ fn not_a_directory(path: &Path) -> Error {
         .with_hint("name a directory, or give the path an ending such as '.csv' to write a single file")
 }
 
+/// It may belong to a job that still runs, so it is not ours to remove.
+fn unfinished(hidden: &Path) -> Error {
+    Error::io(format!("the file '{}' belongs to a job that still runs, or that was killed", hidden.display()))
+        .with_hint("wait for that job; if it was killed, remove the file or add 'sink.mode' = 'overwrite' to WITH (..)")
+}
+
 fn already_there(path: &Path, how: &str) -> Error {
     Error::io(format!("the output '{}' {how}", path.display())).with_hint(
         "remove it, choose another path, or add 'sink.mode' = 'overwrite' (or 'append', for a directory) to WITH (..)",
@@ -201,6 +215,15 @@ struct Found {
     hidden: Vec<PathBuf>,
     /// All others.
     foreign: Vec<PathBuf>,
+}
+
+impl Found {
+    fn check_empty(&self, path: &Path) -> Result<()> {
+        if !self.parts.is_empty() || !self.foreign.is_empty() {
+            return Err(already_there(path, "is not empty"));
+        }
+        self.hidden.first().map_or(Ok(()), |hidden| Err(unfinished(hidden)))
+    }
 }
 
 fn find(directory: &Path, depth: usize, found: &mut Found) -> io::Result<()> {

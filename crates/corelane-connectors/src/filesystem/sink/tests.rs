@@ -279,9 +279,30 @@ fn output_that_is_there_is_not_touched() {
     refused(
         &world,
         &world.spec("file/out.csv", &[], &[]),
-        &expect!["cannot write into '/tmp/file': it is a file, not a directory; name a directory, or give the path an ending such as '.csv' to write a single file"],
+        &expect![
+            "cannot write into '/tmp/file': it is a file, not a directory; name a directory, or give the path an ending such as '.csv' to write a single file"
+        ],
     );
     fs::remove_file(world.path("file")).expect("a file");
+    assert_eq!(world.listing(), before);
+    fs::create_dir(world.path("running")).expect("a directory");
+    fs::write(world.path("running/.part-0-0.inprogress"), "").expect("a file");
+    fs::write(world.path(".running.csv.inprogress"), "").expect("a file");
+    let before = world.listing();
+    refused(
+        &world,
+        &world.spec("running", &[], &[]),
+        &expect![
+            "the file '/tmp/running/.part-0-0.inprogress' belongs to a job that still runs, or that was killed; wait for that job; if it was killed, remove the file or add 'sink.mode' = 'overwrite' to WITH (..)"
+        ],
+    );
+    refused(
+        &world,
+        &world.spec("running.csv", &[], &[]),
+        &expect![
+            "the file '/tmp/.running.csv.inprogress' belongs to a job that still runs, or that was killed; wait for that job; if it was killed, remove the file or add 'sink.mode' = 'overwrite' to WITH (..)"
+        ],
+    );
     assert_eq!(world.listing(), before);
 }
 

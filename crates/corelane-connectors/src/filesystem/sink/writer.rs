@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute;
-use corelane_stream::{ChangelogBatch, CheckpointId, Clock, Committable, Result, Sink, SinkContext};
+use corelane_stream::{ChangelogBatch, CheckpointId, Clock, Committable, Result, RowKind, RowKinds, Sink, SinkContext};
 use hashbrown::HashMap;
 
 use super::ledger::Ledger;
@@ -134,7 +134,8 @@ impl FilesystemSink {
 
 impl Sink for FilesystemSink {
     fn write(&mut self, batch: ChangelogBatch) -> Result<()> {
-        assert!(batch.kinds().is_none_or(|kinds| kinds.iter().all(|kind| kind == corelane_stream::RowKind::Insert)));
+        let inserts = |kinds: &RowKinds| kinds.iter().all(|kind| kind == RowKind::Insert);
+        assert!(batch.kinds().is_none_or(inserts), "the planner gives this sink append-only input");
         if batch.is_empty() {
             return Ok(());
         }

@@ -93,18 +93,15 @@ impl CsvEncoding {
     /// string would be null, a delimiter would end the field.
     fn quote_if_needed(&self, start: usize, out: &mut String) {
         let Some(quote) = self.quote else { return };
-        let field = &out[start..];
-        let special = |character: char| {
-            character == self.field_delimiter
-                || character == quote
-                || matches!(character, '\n' | '\r')
-                || self.escape == Some(character)
-        };
-        if !field.contains(special) && *field != *self.null {
+        let field = out[start..].as_bytes();
+        // All of them are ASCII characters, as the options are read.
+        let escape = self.escape.unwrap_or(quote);
+        let special = memchr::memchr3(self.field_delimiter as u8, quote as u8, b'\n', field)
+            .or_else(|| memchr::memchr2(b'\r', escape as u8, field));
+        if special.is_none() && *field != *self.null.as_bytes() {
             return;
         }
         let field = out.split_off(start);
-        let escape = self.escape.unwrap_or(quote);
         out.push(quote);
         for character in field.chars() {
             if character == quote || self.escape == Some(character) {
