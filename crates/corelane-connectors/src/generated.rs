@@ -202,7 +202,7 @@ impl Stripe {
 
     fn advance(&mut self, next: u64) {
         self.next = next;
-        if next % self.block == 0 && self.stripes > 1 {
+        if next.is_multiple_of(self.block) && self.stripes > 1 {
             self.next = next.saturating_add(self.block * (self.stripes - 1));
         }
     }

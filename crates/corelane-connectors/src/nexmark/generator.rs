@@ -385,7 +385,7 @@ struct Prices(Vec<f64>);
 impl Prices {
     const STEPS: usize = 1_024;
     /// `10 ^ (6 / STEPS)`
-    const STEP: f64 = 1.01358313333406575955;
+    const STEP: f64 = 1.013_583_133_334_065_7;
 
     fn new() -> Self {
         let points = std::iter::successors(Some(100.0), |point| Some(point * Self::STEP));

@@ -38,6 +38,9 @@ pub(super) enum EventField {
     BidExtra,
 }
 
+/// A field's name, type and meaning.
+type NamedField = (&'static str, FieldType, EventField);
+
 #[derive(Clone, Copy)]
 enum FieldType {
     Number,
@@ -45,7 +48,7 @@ enum FieldType {
     Time,
 }
 
-const PERSON: &[(&str, FieldType, EventField)] = &[
+const PERSON: &[NamedField] = &[
     ("id", FieldType::Number, EventField::PersonId),
     ("name", FieldType::Text, EventField::PersonName),
     ("emailAddress", FieldType::Text, EventField::PersonEmail),
@@ -56,7 +59,7 @@ const PERSON: &[(&str, FieldType, EventField)] = &[
     ("extra", FieldType::Text, EventField::PersonExtra),
 ];
 
-const AUCTION: &[(&str, FieldType, EventField)] = &[
+const AUCTION: &[NamedField] = &[
     ("id", FieldType::Number, EventField::AuctionId),
     ("itemName", FieldType::Text, EventField::AuctionItem),
     ("description", FieldType::Text, EventField::AuctionDescription),
@@ -69,7 +72,7 @@ const AUCTION: &[(&str, FieldType, EventField)] = &[
     ("extra", FieldType::Text, EventField::AuctionExtra),
 ];
 
-const BID: &[(&str, FieldType, EventField)] = &[
+const BID: &[NamedField] = &[
     ("auction", FieldType::Number, EventField::BidAuction),
     ("bidder", FieldType::Number, EventField::BidBidder),
     ("price", FieldType::Number, EventField::BidPrice),
@@ -79,7 +82,7 @@ const BID: &[(&str, FieldType, EventField)] = &[
     ("extra", FieldType::Text, EventField::BidExtra),
 ];
 
-const ROWS: &[(&str, Kind, &[(&str, FieldType, EventField)])] =
+const ROWS: &[(&str, Kind, &[NamedField])] =
     &[("person", Kind::Person, PERSON), ("auction", Kind::Auction, AUCTION), ("bid", Kind::Bid, BID)];
 
 fn data_type(field_type: FieldType) -> DataType {
@@ -141,7 +144,7 @@ fn resolve_column(field: &Field) -> Result<Column> {
     Ok(Column::Row { kind: *kind, fields })
 }
 
-fn resolve_child(parent: &str, child: &Field, row: &[(&str, FieldType, EventField)]) -> Result<EventField> {
+fn resolve_child(parent: &str, child: &Field, row: &[NamedField]) -> Result<EventField> {
     let Some((_, field_type, event_field)) = row.iter().find(|(name, ..)| name == child.name()) else {
         let error = Error::invalid(format!("nexmark has no field '{parent}.{}'", child.name()));
         let names = || row.iter().map(|(name, ..)| *name);

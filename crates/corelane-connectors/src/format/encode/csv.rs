@@ -93,7 +93,7 @@ impl CsvEncoding {
     /// string would be null, a delimiter would end the field.
     fn quote_if_needed(&self, start: usize, out: &mut String) {
         let Some(quote) = self.quote else { return };
-        let field = out[start..].as_bytes();
+        let field = &out.as_bytes()[start..];
         // All of them are ASCII characters, as the options are read.
         let escape = self.escape.unwrap_or(quote);
         let special = memchr::memchr3(self.field_delimiter as u8, quote as u8, b'\n', field)
