@@ -121,9 +121,12 @@ fn list_glob(pattern: &str, files: &mut Vec<FileInfo>) -> Result<()> {
         glob::MatchOptions { require_literal_leading_dot: true, require_literal_separator: true, ..Default::default() };
     let paths = glob::glob_with(pattern, options)
         .map_err(|error| Error::invalid(format!("'{pattern}' is no pattern of names: {error}")))?;
+    // What the user wrote out is meant, also if it is hidden; what the pattern found is not.
+    let written_out =
+        Path::new(pattern).components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).count();
     for path in paths {
         let path = path.map_err(|error| cannot_read(&error.path().display().to_string(), error.error()))?;
-        if !is_hidden(&path) {
+        if !path.components().skip(written_out).any(|part| is_hidden(Path::new(&part))) {
             visit(path, 0, files)?;
         }
     }

@@ -17,6 +17,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::file::metadata::RowGroupMetaData;
 
 use super::listing::cannot_read;
 use crate::format::type_name::type_name;
@@ -51,8 +52,9 @@ impl ParquetFile {
         &self.path
     }
 
-    pub fn row_groups(&self) -> usize {
-        self.metadata.metadata().num_row_groups()
+    /// The size of each row group.
+    pub fn row_group_bytes(&self) -> Vec<u64> {
+        self.metadata.metadata().row_groups().iter().map(bytes_of).collect()
     }
 
     /// The schema that a table of this file has if nobody declares one.
@@ -70,9 +72,7 @@ impl ParquetFile {
         if groups.len() <= number {
             return Err(self.corrupt(&format!("row group {number} is gone: the file has been replaced")));
         }
-        let rows_of = |group: &parquet::file::metadata::RowGroupMetaData| u64::try_from(group.num_rows()).unwrap_or(0);
         let first_row: u64 = groups[..number].iter().map(rows_of).sum();
-        let bytes = u64::try_from(groups[number].compressed_size()).unwrap_or(0);
         let mut leaves = Vec::new();
         let mut next_leaf = 0;
         for field in self.metadata.schema().fields() {
@@ -96,7 +96,7 @@ impl ParquetFile {
             reader,
             rows_read,
             first_row,
-            bytes,
+            bytes: bytes_of(&groups[number]),
             rows: rows_of(&groups[number]),
         })
     }
@@ -125,12 +125,12 @@ impl ParquetFile {
     }
 }
 
-/// The number of row groups of a file.
-///
-/// # Errors
-/// If the file cannot be read or is no Parquet file.
-pub(crate) fn row_groups(path: &str) -> Result<usize> {
-    ParquetFile::open(path).map(|file| file.row_groups())
+fn rows_of(group: &RowGroupMetaData) -> u64 {
+    u64::try_from(group.num_rows()).unwrap_or(0)
+}
+
+fn bytes_of(group: &RowGroupMetaData) -> u64 {
+    u64::try_from(group.compressed_size()).unwrap_or(0)
 }
 
 /// A row group being read.

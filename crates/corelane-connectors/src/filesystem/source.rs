@@ -40,7 +40,7 @@ pub(crate) fn with_header(schema: &Schema, header: bool) -> Schema {
 pub(crate) struct FilesystemSource {
     policy: Arc<RowPolicy>,
     path: String,
-    pub(crate) format: FormatOptions,
+    format: FormatOptions,
     monitor_interval: Option<Duration>,
     /// All columns, as they lie in a CSV file.
     declared: SchemaRef,
@@ -241,6 +241,7 @@ enum Reading {
         file: FileInfo,
         row_group: usize,
         reader: Box<RowGroup>,
+        bytes: u64,
     },
     /// The rows are out; the end of the split is to be told.
     Ended,
@@ -260,7 +261,7 @@ impl FileSource {
                 let file = FileInfo { path: "-".to_owned(), ordinal: 0, size: 0, modified_ms: 0 };
                 Reading::Text { file, reader: Box::new(reader), stdin: true }
             }
-            FileSplit::RowGroup { file, row_group, rows_read } => {
+            FileSplit::RowGroup { file, row_group, rows_read, bytes } => {
                 let open = match self.parquet_file.take() {
                     Some(open) if open.path() == file.path => open,
                     Some(_) | None => ParquetFile::open(&file.path)?,
@@ -268,7 +269,7 @@ impl FileSource {
                 let columns = self.rows.layout.columns();
                 let reader = open.row_group(row_group, rows_read, columns, self.rows.batch_rows)?;
                 self.parquet_file = Some(open);
-                Reading::RowGroup { file, row_group, reader: Box::new(reader) }
+                Reading::RowGroup { file, row_group, reader: Box::new(reader), bytes }
             }
         });
         Ok(true)
@@ -320,8 +321,9 @@ impl Source for FileSource {
                 Some(FileSplit::Text { file: file.clone(), range: reader.rest() })
             }
             Some(Reading::Text { .. }) => Some(FileSplit::Stdin),
-            Some(Reading::RowGroup { file, row_group, reader }) => {
-                Some(FileSplit::RowGroup { file: file.clone(), row_group: *row_group, rows_read: reader.rows_read() })
+            Some(Reading::RowGroup { file, row_group, reader, bytes }) => {
+                let (row_group, bytes) = (*row_group, *bytes);
+                Some(FileSplit::RowGroup { file: file.clone(), row_group, rows_read: reader.rows_read(), bytes })
             }
             Some(Reading::Ended) | None => None,
         };

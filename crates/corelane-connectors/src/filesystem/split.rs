@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::layout::{FILE_BYTES_MAX, FILES_MAX};
 use super::listing::{FileInfo, cannot_read};
-use super::parquet;
+use super::parquet::ParquetFile;
 use super::text::{Compression, Range};
 use crate::format::decode::csv::RecordStarts;
 use crate::format::{CsvOptions, FormatOptions};
@@ -28,7 +28,7 @@ const WALK_CHUNK_BYTES: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FileSplit {
     Text { file: FileInfo, range: Range },
-    RowGroup { file: FileInfo, row_group: usize, rows_read: u64 },
+    RowGroup { file: FileInfo, row_group: usize, rows_read: u64, bytes: u64 },
     Stdin,
 }
 
@@ -40,9 +40,11 @@ impl FileSplit {
                 let state = json!({ "file": file_state(file), "range": range_state(range) });
                 (format!("{}@{}", file.path, range.start), weight, state)
             }
-            FileSplit::RowGroup { file, row_group, rows_read } => {
-                let state = json!({ "file": file_state(file), "row_group": row_group, "rows_read": rows_read });
-                (format!("{}#{row_group}", file.path), 0, state)
+            FileSplit::RowGroup { file, row_group, rows_read, bytes } => {
+                let state = json!({
+                    "file": file_state(file), "row_group": row_group, "rows_read": rows_read, "bytes": bytes,
+                });
+                (format!("{}#{row_group}", file.path), *bytes, state)
             }
             FileSplit::Stdin => ("-".to_owned(), 0, Value::Null),
         };
@@ -60,7 +62,8 @@ impl FileSplit {
         let file = file_of_state(&state["file"]).ok_or_else(foreign)?;
         if let Some(row_group) = state["row_group"].as_u64() {
             let rows_read = state["rows_read"].as_u64().ok_or_else(foreign)?;
-            return Ok(FileSplit::RowGroup { file, row_group: row_group as usize, rows_read });
+            let bytes = state["bytes"].as_u64().ok_or_else(foreign)?;
+            return Ok(FileSplit::RowGroup { file, row_group: row_group as usize, rows_read, bytes });
         }
         let range = range_of_state(&state["range"]).ok_or_else(foreign)?;
         Ok(FileSplit::Text { file, range })
@@ -117,8 +120,8 @@ pub(crate) fn cut(files: Vec<FileInfo>, format: &FormatOptions, range_bytes: u64
         }
         match format {
             FormatOptions::Parquet => {
-                for row_group in 0..parquet::row_groups(&file.path)? {
-                    splits.push(FileSplit::RowGroup { file: file.clone(), row_group, rows_read: 0 });
+                for (row_group, bytes) in ParquetFile::open(&file.path)?.row_group_bytes().into_iter().enumerate() {
+                    splits.push(FileSplit::RowGroup { file: file.clone(), row_group, rows_read: 0, bytes });
                 }
             }
             FormatOptions::Json(_) => cut_text(file, None, range_bytes, &mut splits)?,

@@ -502,6 +502,8 @@ pub(crate) struct Structs {
     pub columns: Vec<Column>,
     /// Which column the n-th key of an object belongs to, as far as the last object showed.
     pub key_order: Vec<KnownKey>,
+    /// The columns that are NOT NULL.
+    required: Vec<usize>,
     len: usize,
     nulls: Nulls,
 }
@@ -516,7 +518,8 @@ pub(crate) struct KnownKey {
 impl Structs {
     pub fn new(fields: &Fields) -> Result<Self> {
         let columns = fields.iter().map(Column::new).collect::<Result<Vec<_>>>()?;
-        Ok(Structs { fields: fields.clone(), columns, key_order: vec![], len: 0, nulls: Nulls::default() })
+        let required = (0..fields.len()).filter(|index| !fields[*index].is_nullable()).collect();
+        Ok(Structs { fields: fields.clone(), columns, key_order: vec![], required, len: 0, nulls: Nulls::default() })
     }
 
     pub fn len(&self) -> usize {
@@ -525,11 +528,9 @@ impl Structs {
 
     /// Ends a row whose columns have all been pushed; says which column is null and must not be.
     pub fn end_row(&mut self) -> Result<(), usize> {
-        for (index, (column, field)) in self.columns.iter().zip(&self.fields).enumerate() {
-            debug_assert_eq!(column.len(), self.len + 1, "every column has a value for the row");
-            if !field.is_nullable() && column.last_is_null() {
-                return Err(index);
-            }
+        debug_assert!(self.columns.iter().all(|column| column.len() == self.len + 1), "every column has the row");
+        if let Some(index) = self.required.iter().find(|index| self.columns[**index].last_is_null()) {
+            return Err(*index);
         }
         self.len += 1;
         Ok(())

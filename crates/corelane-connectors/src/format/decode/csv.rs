@@ -471,7 +471,7 @@ fn push_field(
 fn push_row(row: &mut Structs, text: &[u8], parts: &[Option<usize>], options: &CsvOptions) -> Result<(), String> {
     let found = text.split(|byte| *byte == options.element_delimiter).count();
     if found != parts.len() {
-        return Err(format!("the ROW has {found} fields instead of {}", parts.len()));
+        return Err(format!("fields of the ROW: found {found}, expected {}", parts.len()));
     }
     for (part, index) in text.split(|byte| *byte == options.element_delimiter).zip(parts) {
         let Some(index) = *index else { continue };

@@ -279,9 +279,12 @@ impl<'a> Scanner<'a, '_> {
     /// Reads a value into the column: one row, null or not.
     #[inline]
     fn value(&mut self, column: &mut Column, data_type: &DataType, depth: usize) -> Result<(), Failure> {
+        if !self.strictness.ignore_parse_errors {
+            return self.typed_value(column, data_type, depth);
+        }
         let len = column.len();
         match self.typed_value(column, data_type, depth) {
-            Err(Failure::Value { .. }) if self.strictness.ignore_parse_errors => {
+            Err(Failure::Value { .. }) => {
                 column.truncate(len);
                 column.push_null();
                 Ok(())
