@@ -4,13 +4,21 @@
 //! did-you-mean for misspelt options and the reference docs all derive. Adding one is one
 //! folder and one line in `CONNECTORS`.
 
+pub mod blackhole;
+pub mod datagen;
 pub mod dead_letter;
 pub mod filesystem;
 pub mod format;
+pub mod nexmark;
 pub mod options;
+pub mod print;
 
 mod base64;
+mod generated;
 mod policy;
+mod random;
+#[cfg(test)]
+mod testing;
 
 use corelane_stream::{Connector, Error, Result, TableOptions};
 
@@ -18,7 +26,13 @@ pub use dead_letter::FileRowErrors;
 pub use policy::{POLICY_OPTIONS, row_policy};
 
 /// Every connector, in the order of the docs.
-pub static CONNECTORS: &[&dyn Connector] = &[&filesystem::FilesystemConnector];
+pub static CONNECTORS: &[&dyn Connector] = &[
+    &filesystem::FilesystemConnector,
+    &datagen::DatagenConnector,
+    &nexmark::NexmarkConnector,
+    &print::PrintConnector,
+    &blackhole::BlackholeConnector,
+];
 
 /// Finds a connector by the value of `'connector'`.
 ///
@@ -36,6 +50,17 @@ pub fn connector(name: &str) -> Result<&'static dyn Connector> {
     Err(Error::invalid(format!("there is no connector '{name}'")).with_hint(hint))
 }
 
+/// True if an option is the one that is known, where `#` in the known name stands for a column:
+/// `fields.#.min` is known, `fields.price.min` given.
+fn matches_name(known: &str, given: &str) -> bool {
+    match known.split_once('#') {
+        Some((before, after)) => {
+            given.len() > before.len() + after.len() && given.starts_with(before) && given.ends_with(after)
+        }
+        None => known == given,
+    }
+}
+
 /// Checks the names of a table's options, and that the required ones are there.
 ///
 /// # Errors
@@ -47,7 +72,7 @@ pub fn check_options(connector: &dyn Connector, given: &TableOptions) -> Result<
         std::iter::once("connector").chain(known.iter().map(|option| option.name)).chain(policy)
     };
     for name in given.keys() {
-        if names().any(|known| known == name) {
+        if names().any(|known| matches_name(known, name)) {
             continue;
         }
         let hint = match options::did_you_mean(name, names()) {

@@ -1,5 +1,7 @@
 //! Files as tables: one file, a glob, a directory, or standard input.
 
+pub mod sink;
+
 mod follow;
 mod layout;
 mod listing;
@@ -16,6 +18,7 @@ use corelane_stream::{Connector, Error, OptionDef, Result, SinkSpec, SourceSpec,
 
 use crate::format::{CsvOptions, DECODE_OPTIONS, FormatOptions, infer};
 use crate::options::Options;
+use sink::{FilesystemSinkSpec, sink_options};
 use source::FilesystemSource;
 
 /// Bytes of text that a schema is inferred from.
@@ -56,7 +59,7 @@ impl Connector for FilesystemConnector {
     }
 
     fn options(&self) -> Vec<OptionDef> {
-        [SOURCE_OPTIONS, DECODE_OPTIONS].concat()
+        [SOURCE_OPTIONS, DECODE_OPTIONS, &sink_options()].concat()
     }
 
     fn metadata(&self) -> &'static [&'static str] {
@@ -68,7 +71,7 @@ impl Connector for FilesystemConnector {
     }
 
     fn sink(&self, table: &TableDefinition) -> Result<Arc<dyn SinkSpec>> {
-        Err(Error::invalid(format!("table '{}' cannot be written", table.name)))
+        Ok(Arc::new(FilesystemSinkSpec::new(table)?))
     }
 
     fn infer_schema(&self, options: &TableOptions) -> Result<SchemaRef> {

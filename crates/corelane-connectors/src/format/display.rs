@@ -12,12 +12,15 @@ use arrow::array::{Array, RecordBatch};
 use arrow::buffer::NullBuffer;
 use corelane_stream::{ChangelogBatch, Result};
 
+use crate::format::decode::value::TimestampStyle;
+
 mod cells;
 mod json;
 mod nested;
 mod temporal;
 
 pub use json::quote_json;
+pub(crate) use nested::{json_key, write_object};
 
 /// Who will read the text: that decides how strings, bytes, times and nested values are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,19 +36,10 @@ pub enum Reader {
 /// What Flink lets a table choose about its json.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JsonText {
-    pub timestamps: TimestampStandard,
+    /// `json.timestamp-format.standard`
+    pub timestamps: TimestampStyle,
     pub decimals: DecimalNotation,
     pub null_fields: NullFields,
-}
-
-/// `json.timestamp-format.standard`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimestampStandard {
-    /// `2015-07-15 00:00:20.000`
-    #[default]
-    Sql,
-    /// `2015-07-15T00:00:20.000`
-    Iso8601,
 }
 
 /// `json.encode.decimal-as-plain-number`.

@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod display;
+pub mod encode;
 pub mod infer;
 
 pub(crate) mod type_name;

@@ -1,5 +1,6 @@
 //! One writer for each Arrow type.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use arrow::array::types::{
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::array::{
-    Array, AsArray, BooleanArray, FixedSizeBinaryArray, GenericBinaryArray, GenericStringArray,
-    OffsetSizeTrait, PrimitiveArray, StringViewArray,
+    Array, AsArray, BooleanArray, FixedSizeBinaryArray, GenericBinaryArray, GenericStringArray, OffsetSizeTrait,
+    PrimitiveArray, StringViewArray,
 };
 use arrow::array::{BinaryViewArray, timezone::Tz};
 use arrow::buffer::ScalarBuffer;
@@ -22,11 +23,12 @@ use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use chrono::{DateTime, Offset, TimeZone};
 use corelane_stream::{Error, Result};
 
-use super::json::{quote_json, write_base64};
+use super::json::quote_json;
 use super::temporal::{
     resolution, write_date, write_interval_months, write_interval_ms, write_padded, write_time, write_timestamp,
 };
-use super::{Cell, DecimalNotation, JsonText, Reader, TimestampStandard, nested};
+use super::{Cell, DecimalNotation, JsonText, Reader, TimestampStyle, nested};
+use crate::base64;
 
 fn primitive<T: ArrowPrimitiveType>(array: &dyn Array) -> PrimitiveArray<T> {
     array.as_primitive::<T>().clone()
@@ -92,7 +94,10 @@ pub(super) fn cell(array: &dyn Array, reader: Reader, null: &Arc<str>) -> Result
         DataType::LargeBinary => bytes(array.as_binary::<i64>().clone(), reader),
         DataType::BinaryView => bytes(array.as_binary_view().clone(), reader),
         DataType::FixedSizeBinary(_) => bytes(array.as_fixed_size_binary().clone(), reader),
-        DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
+        DataType::Struct(_)
+        | DataType::List(_)
+        | DataType::LargeList(_)
+        | DataType::FixedSizeList(..)
         | DataType::Map(..) => nested::cell(array, reader, null)?,
         DataType::Dictionary(_, values) => return cell(&compute::cast(array, values)?, reader, null),
         DataType::RunEndEncoded(_, values) => return cell(&compute::cast(array, values.data_type())?, reader, null),
@@ -287,7 +292,15 @@ fn bytes<A: Bytes>(values: A, reader: Reader) -> Box<dyn Cell> {
             }
             out.push('\'');
         }),
-        Reader::Csv { .. } | Reader::Json(_) => quoted(reader, move |row, out| write_base64(values.bytes(row), out)),
+        Reader::Csv { .. } | Reader::Json(_) => {
+            let scratch = RefCell::new(Vec::new());
+            quoted(reader, move |row, out| {
+                let mut coded = scratch.borrow_mut();
+                coded.clear();
+                base64::encode(values.bytes(row), &mut coded);
+                out.push_str(std::str::from_utf8(&coded).expect("base64 is ASCII"));
+            })
+        }
     }
 }
 
@@ -309,14 +322,9 @@ fn ticks(array: &dyn Array, unit: TimeUnit) -> ScalarBuffer<i64> {
 
 /// A timestamp with a zone is an instant: files get it in UTC with a `Z`, a person gets it in
 /// the zone of the type.
-fn timestamps(
-    ticks: ScalarBuffer<i64>,
-    unit: TimeUnit,
-    zone: Option<&str>,
-    reader: Reader,
-) -> Result<Box<dyn Cell>> {
+fn timestamps(ticks: ScalarBuffer<i64>, unit: TimeUnit, zone: Option<&str>, reader: Reader) -> Result<Box<dyn Cell>> {
     let separator = match reader {
-        Reader::Json(JsonText { timestamps: TimestampStandard::Iso8601, .. }) => 'T',
+        Reader::Json(JsonText { timestamps: TimestampStyle::Iso8601, .. }) => 'T',
         Reader::Json(_) | Reader::Csv { .. } | Reader::Person => ' ',
     };
     let Some(zone) = zone else {

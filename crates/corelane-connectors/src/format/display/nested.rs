@@ -84,8 +84,7 @@ struct Rows {
 }
 
 fn rows(array: &StructArray, reader: Reader, null: &Arc<str>) -> Result<Box<dyn Cell>> {
-    let columns =
-        array.columns().iter().map(|column| ColumnText::new(column, reader, null)).collect::<Result<_>>()?;
+    let columns = array.columns().iter().map(|column| ColumnText::new(column, reader, null)).collect::<Result<_>>()?;
     let names = array.fields().iter().map(|field| json_key(field)).collect();
     Ok(Box::new(Rows { columns, names, reader }))
 }

@@ -16,10 +16,20 @@ pub(super) fn resolution(unit: TimeUnit) -> (i64, usize) {
     }
 }
 
+/// All numbers of two digits.
+const PAIRS: &str = "\
+    0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+    5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
 /// Appends a number with leading zeros.
 pub(super) fn write_padded(mut value: u64, width: usize, out: &mut String) {
     let mut digits = [b'0'; 20];
     let mut start = digits.len();
+    if width == 2 && value < 100 {
+        let pair = 2 * value as usize;
+        out.push_str(&PAIRS[pair..pair + 2]);
+        return;
+    }
     while value > 0 {
         start -= 1;
         digits[start] = b'0' + (value % 10) as u8;

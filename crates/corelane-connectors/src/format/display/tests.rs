@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::types::{Int32Type, Int64Type};
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, DurationMillisecondArray,
-    Float32Array, Float64Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray, MapBuilder, StringArray,
-    StringBuilder, StringViewArray, StructArray, Time32MillisecondArray, TimestampMicrosecondArray,
-    TimestampMillisecondArray, TimestampSecondArray, UInt64Array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
+    DurationMillisecondArray, Float32Array, Float64Array, Int32Array, Int64Array, IntervalYearMonthArray, ListArray,
+    MapBuilder, StringArray, StringBuilder, StringViewArray, StructArray, Time32MillisecondArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampSecondArray, UInt64Array,
 };
 use arrow::array::{Int64Builder, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields};
@@ -15,7 +15,7 @@ use corelane_stream::{ChangelogBatch, RowKind, RowKinds};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
-use super::{ChangelogText, ColumnText, DecimalNotation, JsonText, Reader, TimestampStandard};
+use super::{ChangelogText, ColumnText, DecimalNotation, JsonText, Reader, TimestampStyle};
 
 fn text(array: &dyn Array, reader: Reader) -> String {
     let null = if reader == Reader::Person { "NULL" } else { "null" };
@@ -111,7 +111,7 @@ fn times_have_the_digits_of_their_type() {
     );
     assert_eq!(text(&TimestampSecondArray::from(vec![20]), Reader::Person), "1970-01-01 00:00:20");
     assert_eq!(text(&TimestampMicrosecondArray::from(vec![20]), Reader::Person), "1970-01-01 00:00:00.000020");
-    let iso = Reader::Json(JsonText { timestamps: TimestampStandard::Iso8601, ..JsonText::default() });
+    let iso = Reader::Json(JsonText { timestamps: TimestampStyle::Iso8601, ..JsonText::default() });
     assert_eq!(text(&TimestampMillisecondArray::from(vec![1]), iso), "\"1970-01-01T00:00:00.001\"");
     check(
         &TimestampMillisecondArray::from(vec![1_436_918_420_000]).with_timezone("Europe/Berlin"),

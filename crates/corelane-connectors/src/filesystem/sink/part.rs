@@ -1,0 +1,192 @@
+//! One file being written, under its hidden name.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use corelane_stream::{Committable, Error, Result};
+use flate2::write::GzEncoder;
+
+use super::FileLayout;
+use super::ledger::{Ledger, committable};
+use crate::format::encode::{Encoder, Encoding};
+use crate::options::{Options, wrong_value};
+
+/// Bytes gathered before a call into the kernel.
+const WRITE_BYTES: usize = 256 << 10;
+
+/// `sink.compression`, for the formats that do not compress by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum FileCompression {
+    #[default]
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl FileCompression {
+    /// `extension` is that of the single file, or empty.
+    pub(super) fn new(options: &Options<'_>, extension: &str, encoding: &Encoding) -> Result<Self> {
+        let choices =
+            [("none", FileCompression::None), ("gzip", FileCompression::Gzip), ("zstd", FileCompression::Zstd)];
+        let implied = match extension {
+            "gz" => Some(FileCompression::Gzip),
+            "zst" => Some(FileCompression::Zstd),
+            _ => None,
+        };
+        let name = "sink.compression";
+        let chosen = options.choice(name, &choices)?;
+        if let (Some(implied), Some(chosen)) = (implied, chosen)
+            && implied != chosen
+        {
+            let accepted = format!("what the path's ending '.{extension}' says, or may be left out");
+            return Err(wrong_value(name, options.text(name).unwrap_or_default(), &accepted));
+        }
+        let compression = chosen.or(implied).unwrap_or_default();
+        if compression != FileCompression::None && matches!(encoding, Encoding::Parquet(_)) {
+            return Err(Error::invalid("a parquet file cannot be compressed as a whole")
+                .with_hint("use 'parquet.compression', which compresses its pages"));
+        }
+        Ok(compression)
+    }
+
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            FileCompression::None => "",
+            FileCompression::Gzip => ".gz",
+            FileCompression::Zstd => ".zst",
+        }
+    }
+}
+
+/// Counts what reaches the file.
+struct CountedFile {
+    file: BufWriter<File>,
+    bytes: u64,
+}
+
+impl Write for CountedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+enum PartFile {
+    Plain(CountedFile),
+    Gzip(GzEncoder<CountedFile>),
+    Zstd(zstd::Encoder<'static, CountedFile>),
+}
+
+impl PartFile {
+    fn new(file: File, compression: FileCompression) -> io::Result<Self> {
+        let file = CountedFile { file: BufWriter::with_capacity(WRITE_BYTES, file), bytes: 0 };
+        Ok(match compression {
+            FileCompression::None => PartFile::Plain(file),
+            FileCompression::Gzip => PartFile::Gzip(GzEncoder::new(file, flate2::Compression::default())),
+            FileCompression::Zstd => PartFile::Zstd(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+        })
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            PartFile::Plain(file) => file.bytes,
+            PartFile::Gzip(encoder) => encoder.get_ref().bytes,
+            PartFile::Zstd(encoder) => encoder.get_ref().bytes,
+        }
+    }
+
+    /// Writes the end, and waits until the disk has it all.
+    fn finish(self) -> io::Result<()> {
+        let mut file = match self {
+            PartFile::Plain(file) => file,
+            PartFile::Gzip(encoder) => encoder.finish()?,
+            PartFile::Zstd(encoder) => encoder.finish()?,
+        };
+        file.flush()?;
+        file.file.get_ref().sync_all()
+    }
+}
+
+impl Write for PartFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            PartFile::Plain(file) => file.write(bytes),
+            PartFile::Gzip(encoder) => encoder.write(bytes),
+            PartFile::Zstd(encoder) => encoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            PartFile::Plain(file) => file.flush(),
+            PartFile::Gzip(encoder) => encoder.flush(),
+            PartFile::Zstd(encoder) => encoder.flush(),
+        }
+    }
+}
+
+/// Where a part lies while it is written, and where it will lie.
+#[derive(Clone, Debug)]
+pub(super) struct PartPaths {
+    pub(super) hidden: PathBuf,
+    pub(super) visible: PathBuf,
+}
+
+/// A file being written.
+pub(super) struct Part {
+    paths: PartPaths,
+    encoder: Encoder<PartFile>,
+    pub(super) opened_ms: i64,
+}
+
+impl Part {
+    /// Creates the file; its directory exists.
+    pub(super) fn create(layout: &FileLayout, ledger: &Ledger, paths: PartPaths, now_ms: i64) -> Result<Self> {
+        ledger.open(&paths.hidden);
+        let file = File::create(&paths.hidden).map_err(|error| cannot_write(&paths.visible, &error))?;
+        let file = PartFile::new(file, layout.compression).map_err(|error| cannot_write(&paths.visible, &error))?;
+        let destination = format!("'{}'", paths.visible.display());
+        let encoder = Encoder::new(&layout.encoding, &layout.schema, file, destination)?;
+        Ok(Part { paths, encoder, opened_ms: now_ms })
+    }
+
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.encoder.write(rows)
+    }
+
+    /// The size of the file if it were closed now, roughly.
+    pub(super) fn bytes(&mut self) -> u64 {
+        let buffered = self.encoder.buffered() as u64;
+        self.encoder.destination().bytes() + buffered
+    }
+
+    /// Makes the file whole and durable; it stays hidden until its committable is committed.
+    pub(super) fn finish(self) -> Result<Committable> {
+        let Part { paths, encoder, .. } = self;
+        encoder.finish()?.finish().map_err(|error| cannot_write(&paths.visible, &error))?;
+        Ok(committable(&paths.hidden, &paths.visible))
+    }
+}
+
+/// The error of a file that cannot be written.
+pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Error {
+    let message = format!("cannot write '{}': {error}", path.display());
+    let hint = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space, or choose another path"),
+        io::ErrorKind::PermissionDenied => Some("check the owner and the mode of the directory"),
+        io::ErrorKind::ReadOnlyFilesystem => Some("choose a path on a filesystem that can be written"),
+        _ => None,
+    };
+    let error = Error::io(message);
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
