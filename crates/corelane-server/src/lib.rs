@@ -8,7 +8,6 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod doctor;
-pub mod reference;
 pub mod result;
 pub mod session;
 pub mod text;

@@ -114,6 +114,11 @@ impl RunningJob {
         JobProgress::default()
     }
 
+    /// Lines for the user: which driver was chosen and why, stalls.
+    pub fn notices(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Reads no more, finishes what was read, commits.
     pub fn drain(&self) {}
 
@@ -132,7 +137,6 @@ pub struct JobProgress {
     pub rows_in: u64,
     pub bytes_in: u64,
     pub bytes_total: Option<u64>,
-    pub rows_out: u64,
     pub watermark_ms: Option<i64>,
 }
 
@@ -156,6 +160,8 @@ pub struct WorkerReport {
     pub batches: u64,
     pub busy: f64,
     pub ring_depth_max: u64,
+    pub cpu_ns: u64,
+    pub parks: u64,
     pub step_p50_ns: u64,
     pub step_p99_ns: u64,
     pub step_p999_ns: u64,

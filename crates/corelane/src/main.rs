@@ -49,6 +49,6 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failed> {
             output::print(&text)
         }
         Command::Man => output::print(&reference::man()?),
-        Command::Docs { page } => output::print(reference::page(page).as_bytes()),
+        Command::Docs { page } => output::print(reference::page(page)?.as_bytes()),
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray,
-};
+use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray};
 use corelane_server::RowKind::{self, Insert, UpdateAfter, UpdateBefore};
 use expect_test::{Expect, expect};
 
