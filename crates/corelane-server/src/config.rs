@@ -680,8 +680,7 @@ mod tests {
             "[core.3]
              ring-slots = 2",
             expect![[r#"
-                ring-slots of [core.3] in lane.toml cannot differ from core to core
-                hint: put it under [runtime]
+                core 3: ring-slots = 2 (lane.toml [core.3])
             "#]],
         );
         check(
@@ -727,35 +726,35 @@ mod tests {
         check(
             "--batch-rows=99999999",
             expect![[r#"
-                --batch-rows is "99999999": the most is 65536
+                --batch-rows "99999999" is more than 65536
                 hint: batch-rows takes a whole number from 1 to 65536
             "#]],
         );
         check(
             "CORELANE_WORKERS=0",
             expect![[r#"
-                CORELANE_WORKERS is "0": the least is 1
+                CORELANE_WORKERS "0" is less than 1
                 hint: workers takes a whole number from 1 to 256
             "#]],
         );
         check(
             "--cores=3-1",
             expect![[r#"
-                --cores is "3-1": the range 3-1 runs backwards
+                --cores "3-1" has the range 3-1, which runs backwards
                 hint: cores takes CPU numbers, such as 0-3,6
             "#]],
         );
         check(
             "--idle=adaptiv",
             expect![[r#"
-                --idle is "adaptiv": there is no such choice, did you mean adaptive?
+                --idle "adaptiv" is no choice, did you mean adaptive?
                 hint: idle takes spin, adaptive, park
             "#]],
         );
         check(
             "--memory=12 parsecs",
             expect![[r#"
-                --memory is "12 parsecs": this is not a number of bytes
+                --memory "12 parsecs" is not a number of bytes
                 hint: memory takes bytes, such as 512MiB or 4GiB
             "#]],
         );

@@ -115,7 +115,29 @@ mod tests {
     #[test]
     fn a_container_on_hyperthreads() {
         let settings = Settings::resolve(&Sources::default()).unwrap();
-        expect![[""]].assert_eq(&report_on(&settings, &machine()).unwrap());
+        expect![[r#"
+            found
+              kernel            6.18.0
+              io_uring          refused: the kernel has no io_uring, or hides it
+              locked memory     8192 KiB
+              allowed CPUs      0 1 2 3
+              physical cores    0 1
+              SMT siblings      0+2 1+3
+              NUMA nodes        1
+              CPU governor      performance
+              CPU quota         none
+              memory            24.0 GiB
+
+            chosen
+              driver            threads
+              workers           0: pinned to CPU 0, idle adaptive, spin 50 us, batches of 8192 rows, rings of 4 slots
+                                1: pinned to CPU 1, idle adaptive, spin 50 us, batches of 8192 rows, rings of 4 slots
+              note              running on plain threads: the kernel has no io_uring, or hides it
+
+            to change
+              - glommio cannot run: the kernel has no io_uring, or hides it; plain threads are used, which is as fast while there is work
+              - CPUs 0-3 are hardware threads of 2 cores; workers take one of each core (0-1) unless --cores says otherwise
+        "#]].assert_eq(&report_on(&settings, &machine()).unwrap());
     }
 
     #[test]

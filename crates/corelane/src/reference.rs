@@ -205,12 +205,42 @@ mod tests {
             ["datagen", "number-of-rows", "", "false", "Rows | none: for ever."],
             ["datagen", "path", "", "true", "A path."],
         ]));
-        expect![[""]].assert_eq(&connectors[connectors.find("\n## print").unwrap()..]);
+        expect![[r#"
+
+            ## print
+
+            Prints rows.
+
+            ## datagen
+
+            Makes rows up.
+
+            | option | default | |
+            |---|---|---|
+            | `number-of-rows` |  | Rows \| none: for ever. |
+            | `path` | required | A path. |
+        "#]]
+        .assert_eq(&connectors[connectors.find("\n## print").unwrap()..]);
         let functions = functions(&rows(&[
             ["UPPER", "string", "UPPER(s)", "In capitals."],
             ["ABS", "math", "ABS(x)", "Without its sign."],
             ["LOWER", "string", "LOWER(s)", "In small letters."],
         ]));
-        expect![[""]].assert_eq(&functions[functions.find("\n## ").unwrap()..]);
+        expect![[r#"
+
+            ## string
+
+            | function | |
+            |---|---|
+            | `UPPER(s)` | In capitals. |
+            | `LOWER(s)` | In small letters. |
+
+            ## math
+
+            | function | |
+            |---|---|
+            | `ABS(x)` | Without its sign. |
+        "#]]
+        .assert_eq(&functions[functions.find("\n## ").unwrap()..]);
     }
 }

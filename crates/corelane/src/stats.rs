@@ -129,13 +129,47 @@ mod tests {
 
     #[test]
     fn a_table_for_a_person() {
-        expect![[""]].assert_eq(&tables(&report()));
+        expect![[r#"
+            1,000,000 rows in, 200 out, 0.50 s, 2.0 M rows/s, 76.3 MiB read, driver threads
+            ┌────────┬─────┬───────────┬────────┬──────────┬───────┬────────────────┬─────────┬──────────┬──────────┬────────────┐
+            │ worker │ cpu │ rows      │ busy % │ cpu time │ parks │ ring depth max │ batches │ step p50 │ step p99 │ step p99.9 │
+            ├────────┼─────┼───────────┼────────┼──────────┼───────┼────────────────┼─────────┼──────────┼──────────┼────────────┤
+            │      0 │   2 │ 1,000,000 │   97.5 │   480 ms │    12 │              4 │     123 │   850 ns │  12.0 us │     1.5 ms │
+            └────────┴─────┴───────────┴────────┴──────────┴───────┴────────────────┴─────────┴──────────┴──────────┴────────────┘
+        "#]].assert_eq(&tables(&report()));
     }
 
     #[test]
     fn json_for_a_program() {
         let parsed: Value = serde_json::from_str(&Stats::json(&[report()])).unwrap();
-        expect![[""]].assert_eq(&format!("{:#}", parsed["jobs"]));
+        expect![[r#"
+            [
+              {
+                "bad_rows": 3,
+                "bytes_in": 80000000,
+                "driver": "threads",
+                "elapsed_s": 0.5,
+                "late_rows": 0,
+                "rows_in": 1000000,
+                "rows_out": 200,
+                "workers": [
+                  {
+                    "batches": 123,
+                    "busy": 0.975,
+                    "cpu": 2,
+                    "cpu_ns": 480000000,
+                    "parks": 12,
+                    "ring_depth_max": 4,
+                    "rows": 1000000,
+                    "step_p50_ns": 850,
+                    "step_p999_ns": 1500000,
+                    "step_p99_ns": 12000,
+                    "worker": 0
+                  }
+                ]
+              }
+            ]"#]]
+        .assert_eq(&format!("{:#}", parsed["jobs"]));
         assert!(parsed["corelane"]["version"].is_string());
     }
 }
