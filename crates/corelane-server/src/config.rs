@@ -303,16 +303,16 @@ impl Settings {
         if !name.starts_with(ENVIRONMENT_PREFIX) || name == CONFIG_ENVIRONMENT {
             return Ok(());
         }
-        let names: Vec<String> = SETTINGS.iter().map(Setting::environment_name).collect();
-        if let Some(at) = names.iter().position(|known| known == name) {
-            let setting = &SETTINGS[at];
+        if let Some(setting) = SETTINGS.iter().find(|setting| setting.environment_name() == name) {
             self.values.insert(setting.key, checked(setting, text, Origin::Environment(name.to_string()))?);
             return Ok(());
         }
         // Kubernetes puts CORELANE_SERVICE_HOST and the like into every container beside a service
         // of our name, so an unknown variable is an error only where it looks like a slip.
-        match nearest(name, names.iter().map(String::as_str)) {
-            Some(_) => Err(unknown("environment variable", name, names.iter().map(String::as_str)).into()),
+        let key = name[ENVIRONMENT_PREFIX.len()..].to_lowercase().replace('_', "-");
+        match nearest(&key, SETTINGS.iter().map(|setting| setting.key)) {
+            Some(key) => Err(Error::invalid(format!("unknown environment variable {name:?}"))
+                .with_hint(format!("did you mean {}?", environment_name(key)))),
             None => Ok(()),
         }
     }
@@ -678,9 +678,10 @@ mod tests {
         );
         check(
             "[core.3]
-             ring-slots = 2",
+             workers = 2",
             expect![[r#"
-                core 3: ring-slots = 2 (lane.toml [core.3])
+                workers of [core.3] in lane.toml cannot differ from core to core
+                hint: put it under [runtime]
             "#]],
         );
         check(
