@@ -20,8 +20,9 @@ fn main() {
         ("ARROW", locked_version(&locked, "arrow")),
         ("DATAFUSION", locked_version(&locked, "datafusion-common")),
     ];
+    // Not CORELANE_..: cargo hands these to the programs it runs, and that would name a setting.
     for (name, fact) in facts {
-        println!("cargo::rustc-env=CORELANE_{name}={}", fact.unwrap_or_else(|| "unknown".into()));
+        println!("cargo::rustc-env=BUILD_{name}={}", fact.unwrap_or_else(|| "unknown".into()));
     }
 }
 

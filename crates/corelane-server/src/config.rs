@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use corelane_runtime::{CoreOverrides, CoreSet, RuntimeConfig};
 use corelane_stream::limits::{BATCH_ROWS_MAX, RING_SLOTS_MAX, WORKERS_MAX};
 use corelane_stream::{Error, Result};
 
@@ -70,7 +71,7 @@ impl Setting {
     }
 }
 
-const MICROSECONDS_MAX: u64 = 60_000_000;
+const SECOND_US: u64 = 1_000_000;
 
 /// Every setting of the runtime.
 pub const SETTINGS: &[Setting] = &[
@@ -111,7 +112,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "spin-us",
-        kind: SettingKind::Integer { min: 0, max: MICROSECONDS_MAX },
+        kind: SettingKind::Integer { min: 0, max: SECOND_US },
         default: None,
         per_core: true,
         help: "Microseconds an idle worker spins before it sleeps; by default 50, and 0 when workers outnumber CPUs",
@@ -120,21 +121,21 @@ pub const SETTINGS: &[Setting] = &[
         key: "batch-rows",
         kind: SettingKind::Integer { min: 1, max: BATCH_ROWS_MAX as u64 },
         default: Some("8192"),
-        per_core: false,
+        per_core: true,
         help: "Rows a source reads into one batch",
     },
     Setting {
         key: "ring-slots",
         kind: SettingKind::Integer { min: 1, max: RING_SLOTS_MAX as u64 },
         default: Some("4"),
-        per_core: false,
+        per_core: true,
         help: "Batches a ring between two workers holds before its producer must wait",
     },
     Setting {
         key: "linger-us",
-        kind: SettingKind::Integer { min: 0, max: MICROSECONDS_MAX },
+        kind: SettingKind::Integer { min: 0, max: 60 * SECOND_US },
         default: Some("1000"),
-        per_core: false,
+        per_core: true,
         help: "Microseconds a part-filled exchange buffer may wait for more rows under load",
     },
     Setting {
@@ -142,28 +143,28 @@ pub const SETTINGS: &[Setting] = &[
         kind: SettingKind::Bytes,
         default: None,
         per_core: false,
-        help: "Memory that all workers together may use; by default what the machine or its control group has, less the reserve",
+        help: "Memory that all workers together may use; by default what the machine has",
     },
     Setting {
         key: "reserve-memory",
         kind: SettingKind::Bytes,
-        default: None,
+        default: Some("0"),
         per_core: false,
-        help: "Memory left to the operating system; by default 7 % of the machine's, at least 256 MiB",
+        help: "Memory of the above that is left to others on the machine",
     },
     Setting {
         key: "task-quota-us",
-        kind: SettingKind::Integer { min: 1, max: MICROSECONDS_MAX },
+        kind: SettingKind::Integer { min: 1, max: SECOND_US },
         default: Some("500"),
         per_core: true,
         help: "Microseconds one task may run before the worker looks at the others",
     },
     Setting {
         key: "stall-notify-ms",
-        kind: SettingKind::Integer { min: 0, max: 3_600_000 },
-        default: Some("2000"),
+        kind: SettingKind::Integer { min: 1, max: 3_600_000 },
+        default: Some("500"),
         per_core: false,
-        help: "Report a task that holds its worker for longer than this many milliseconds; 0 never reports",
+        help: "Report a task that holds its worker for longer than this many milliseconds",
     },
     Setting {
         key: "driver",
@@ -226,7 +227,7 @@ pub enum Value {
     Number(u64),
     Choice(&'static str),
     Flag(bool),
-    Cpus(Vec<usize>),
+    Cpus(CoreSet),
 }
 
 impl fmt::Display for Value {
@@ -236,7 +237,7 @@ impl fmt::Display for Value {
             Value::Number(number) => number.fmt(out),
             Value::Choice(choice) => out.write_str(choice),
             Value::Flag(flag) => flag.fmt(out),
-            Value::Cpus(cpus) => out.write_str(&ranges(cpus)),
+            Value::Cpus(cpus) => cpus.fmt(out),
         }
     }
 }
@@ -302,16 +303,16 @@ impl Settings {
         if !name.starts_with(ENVIRONMENT_PREFIX) || name == CONFIG_ENVIRONMENT {
             return Ok(());
         }
-        let names: Vec<String> = SETTINGS.iter().map(Setting::environment_name).collect();
-        if let Some(at) = names.iter().position(|known| known == name) {
-            let setting = &SETTINGS[at];
+        if let Some(setting) = SETTINGS.iter().find(|setting| setting.environment_name() == name) {
             self.values.insert(setting.key, checked(setting, text, Origin::Environment(name.to_string()))?);
             return Ok(());
         }
         // Kubernetes puts CORELANE_SERVICE_HOST and the like into every container beside a service
         // of our name, so an unknown variable is an error only where it looks like a slip.
-        match nearest(name, names.iter().map(String::as_str)) {
-            Some(_) => Err(unknown("environment variable", name, names.iter().map(String::as_str)).into()),
+        let key = name[ENVIRONMENT_PREFIX.len()..].to_lowercase().replace('_', "-");
+        match nearest(&key, SETTINGS.iter().map(|setting| setting.key)) {
+            Some(key) => Err(Error::invalid(format!("unknown environment variable {name:?}"))
+                .with_hint(format!("did you mean {}?", environment_name(key)))),
             None => Ok(()),
         }
     }
@@ -375,17 +376,66 @@ impl Settings {
         &self.chosen(key).value
     }
 
-    /// A number, or `None` where it follows from the machine.
-    pub fn number(&self, key: &str) -> Option<u64> {
-        match self.value(key) {
-            Value::Number(number) => Some(*number),
-            Value::Auto | Value::Choice(_) | Value::Flag(_) | Value::Cpus(_) => None,
-        }
+    /// The same, as the runtime takes it.
+    ///
+    /// # Errors
+    /// If values do not go together, such as a reserve that leaves nothing.
+    pub fn runtime(&self) -> Result<RuntimeConfig> {
+        let defaults = RuntimeConfig::default();
+        let size = |key| self.number(key).map(|number| number as usize);
+        let config = RuntimeConfig {
+            workers: size("workers"),
+            cores: match self.value("cores") {
+                Value::Cpus(cores) => Some(cores.clone()),
+                Value::Auto | Value::Number(_) | Value::Choice(_) | Value::Flag(_) => None,
+            },
+            pin: !self.flag("no-pin"),
+            overprovisioned: self.flag("overprovisioned"),
+            idle: self.value("idle").to_string().parse()?,
+            spin_us: self.number("spin-us"),
+            batch_rows: size("batch-rows").unwrap_or(defaults.batch_rows),
+            ring_slots: size("ring-slots").unwrap_or(defaults.ring_slots),
+            linger_us: self.number("linger-us").unwrap_or(defaults.linger_us),
+            memory: self.number("memory"),
+            reserve_memory: self.number("reserve-memory").unwrap_or(defaults.reserve_memory),
+            task_quota_us: self.number("task-quota-us").unwrap_or(defaults.task_quota_us),
+            stall_notify_ms: self.number("stall-notify-ms").unwrap_or(defaults.stall_notify_ms),
+            driver: self.value("driver").to_string().parse()?,
+            per_core: self.cores.iter().map(|(cpu, values)| Ok((*cpu, overrides(values)?))).collect::<Result<_>>()?,
+        };
+        config.check()?;
+        Ok(config)
     }
 
-    pub fn flag(&self, key: &str) -> bool {
+    fn number(&self, key: &str) -> Option<u64> {
+        number(self.value(key))
+    }
+
+    fn flag(&self, key: &str) -> bool {
         *self.value(key) == Value::Flag(true)
     }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => Some(*number),
+        Value::Auto | Value::Choice(_) | Value::Flag(_) | Value::Cpus(_) => None,
+    }
+}
+
+/// What `[core.N]` says, as the runtime takes it.
+fn overrides(values: &BTreeMap<&'static str, Chosen>) -> Result<CoreOverrides> {
+    let given = |key| values.get(key).map(|chosen| &chosen.value);
+    let amount = |key| given(key).and_then(number);
+    let size = |key| amount(key).map(|number| number as usize);
+    Ok(CoreOverrides {
+        idle: given("idle").map(|value| value.to_string().parse()).transpose()?,
+        spin_us: amount("spin-us"),
+        batch_rows: size("batch-rows"),
+        ring_slots: size("ring-slots"),
+        linger_us: amount("linger-us"),
+        task_quota_us: amount("task-quota-us"),
+    })
 }
 
 fn find(key: &str) -> Option<&'static Setting> {
@@ -421,7 +471,7 @@ fn file_value(
 fn checked(setting: &Setting, text: &str, origin: Origin) -> Result<Chosen> {
     match parse(setting.kind, text) {
         Ok(value) => Ok(Chosen { value, origin }),
-        Err(reason) => Err(Error::invalid(format!("{} is {text:?}: {reason}", origin.name_of(setting.key)))
+        Err(reason) => Err(Error::invalid(format!("{} {text:?} {reason}", origin.name_of(setting.key)))
             .with_hint(format!("{} takes {}", setting.key, setting.kind.accepts()))),
     }
 }
@@ -430,30 +480,33 @@ fn parse(kind: SettingKind, text: &str) -> Result<Value, String> {
     let text = text.trim();
     match kind {
         SettingKind::Integer { min, max } => {
-            let number: u64 =
-                text.replace('_', "").parse().map_err(|_| "this is not a whole number of 0 or more".to_string())?;
+            let number: u64 = text.replace('_', "").parse().map_err(|_| "is not a whole number".to_string())?;
             if number < min {
-                return Err(format!("the least is {min}"));
+                return Err(format!("is less than {min}"));
             }
             if max < number {
-                return Err(format!("the most is {max}"));
+                return Err(format!("is more than {max}"));
             }
             Ok(Value::Number(number))
         }
-        SettingKind::Bytes => bytes(text).map(Value::Number).ok_or_else(|| "this is not a number of bytes".into()),
+        SettingKind::Bytes => bytes(text).map(Value::Number).ok_or_else(|| "is not a number of bytes".into()),
         SettingKind::Choice(choices) => match choices.iter().find(|choice| **choice == text) {
             Some(choice) => Ok(Value::Choice(choice)),
             None => Err(match nearest(text, choices.iter().copied()) {
-                Some(choice) => format!("there is no such choice, did you mean {choice}?"),
-                None => "there is no such choice".into(),
+                Some(choice) => format!("is no choice, did you mean {choice}?"),
+                None => "is no choice".into(),
             }),
         },
         SettingKind::Flag => match text {
             "true" | "1" | "yes" | "on" => Ok(Value::Flag(true)),
             "false" | "0" | "no" | "off" => Ok(Value::Flag(false)),
-            _ => Err("this is neither true nor false".into()),
+            _ => Err("is neither true nor false".into()),
         },
-        SettingKind::Cpus => cpus(text).map(Value::Cpus),
+        SettingKind::Cpus => text.parse().map(Value::Cpus).map_err(|error: Error| {
+            // The reason alone: the place and the text are named by whoever reports it.
+            let message = error.message();
+            message.strip_prefix(&format!("--cores {text:?} ")).unwrap_or(message).to_string()
+        }),
     }
 }
 
@@ -470,55 +523,6 @@ fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.checked_mul(1 << shift)
-}
-
-/// CPU numbers beyond this are slips of the pen; the kernel's own bound is 8,192.
-const CPU_MAX: usize = 8_191;
-
-/// Reads `0-3,6` into sorted numbers without repeats.
-fn cpus(text: &str) -> Result<Vec<usize>, String> {
-    let mut numbers = Vec::new();
-    for part in text.split(',').map(str::trim) {
-        let number = |digits: &str| -> Result<usize, String> {
-            match digits.trim().parse() {
-                Ok(number) if number <= CPU_MAX => Ok(number),
-                Ok(_) => Err(format!("the highest CPU number is {CPU_MAX}")),
-                Err(_) => Err(format!("{part:?} is neither a CPU number nor a range")),
-            }
-        };
-        let (first, last) = match part.split_once('-') {
-            Some((first, last)) => (number(first)?, number(last)?),
-            None => (number(part)?, number(part)?),
-        };
-        if last < first {
-            return Err(format!("the range {part} runs backwards"));
-        }
-        numbers.extend(first..=last);
-    }
-    numbers.sort_unstable();
-    numbers.dedup();
-    Ok(numbers)
-}
-
-/// Writes sorted CPU numbers as `0-3,6`.
-pub fn ranges(cpus: &[usize]) -> String {
-    let mut text = String::new();
-    let mut at = 0;
-    while at < cpus.len() {
-        let mut end = at;
-        while end + 1 < cpus.len() && cpus[end + 1] == cpus[end] + 1 {
-            end += 1;
-        }
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(&cpus[at].to_string());
-        if at < end {
-            text.push_str(&format!("-{}", cpus[end]));
-        }
-        at = end + 1;
-    }
-    text
 }
 
 /// An unknown name, on its way to an error.
@@ -674,9 +678,9 @@ mod tests {
         );
         check(
             "[core.3]
-             ring-slots = 2",
+             workers = 2",
             expect![[r#"
-                ring-slots of [core.3] in lane.toml cannot differ from core to core
+                workers of [core.3] in lane.toml cannot differ from core to core
                 hint: put it under [runtime]
             "#]],
         );
@@ -723,35 +727,35 @@ mod tests {
         check(
             "--batch-rows=99999999",
             expect![[r#"
-                --batch-rows is "99999999": the most is 65536
+                --batch-rows "99999999" is more than 65536
                 hint: batch-rows takes a whole number from 1 to 65536
             "#]],
         );
         check(
             "CORELANE_WORKERS=0",
             expect![[r#"
-                CORELANE_WORKERS is "0": the least is 1
+                CORELANE_WORKERS "0" is less than 1
                 hint: workers takes a whole number from 1 to 256
             "#]],
         );
         check(
             "--cores=3-1",
             expect![[r#"
-                --cores is "3-1": the range 3-1 runs backwards
+                --cores "3-1" has the range 3-1, which runs backwards
                 hint: cores takes CPU numbers, such as 0-3,6
             "#]],
         );
         check(
             "--idle=adaptiv",
             expect![[r#"
-                --idle is "adaptiv": there is no such choice, did you mean adaptive?
+                --idle "adaptiv" is no choice, did you mean adaptive?
                 hint: idle takes spin, adaptive, park
             "#]],
         );
         check(
             "--memory=12 parsecs",
             expect![[r#"
-                --memory is "12 parsecs": this is not a number of bytes
+                --memory "12 parsecs" is not a number of bytes
                 hint: memory takes bytes, such as 512MiB or 4GiB
             "#]],
         );
@@ -763,6 +767,25 @@ mod tests {
                 hint: none
             "#]],
         );
+    }
+
+    #[test]
+    fn the_defaults_are_the_runtimes_own() {
+        let settings = Settings::resolve(&Sources::default()).unwrap();
+        assert_eq!(format!("{:?}", settings.runtime().unwrap()), format!("{:?}", RuntimeConfig::default()));
+    }
+
+    #[test]
+    fn every_per_core_setting_reaches_the_runtime() {
+        let settings: Vec<&Setting> = SETTINGS.iter().filter(|setting| setting.per_core).collect();
+        let lines = settings.iter().map(|setting| match setting.kind {
+            SettingKind::Choice(choices) => format!("{} = {:?}\n", setting.key, choices[0]),
+            _ => format!("{} = 7\n", setting.key),
+        });
+        let file = Some(("lane.toml".to_string(), format!("[core.3]\n{}", lines.collect::<String>())));
+        let config = Settings::resolve(&Sources { file, ..Sources::default() }).unwrap().runtime().unwrap();
+        let text = format!("{:?}", config.per_core[&3]);
+        assert!(!text.contains("None"), "{text}");
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub enum ConfigCommand {
 pub enum Page {
     Cli,
     Settings,
+    Options,
     Connectors,
     Functions,
 }

@@ -82,14 +82,13 @@ impl Failed {
         self.exit
     }
 
-    /// Prints the error and gives the exit code.
-    pub fn report(&self, color: bool) -> Exit {
+    /// Prints the error.
+    pub fn report(&self, color: bool) {
         let told_by_hook = self.exit == Exit::Failed && BUG_REPORTED.load(Ordering::SeqCst);
         if !self.message.is_empty() && !told_by_hook {
             // Where standard error is closed there is nobody to tell.
             let _ = io::stderr().write_all(self.rendered(color).as_bytes());
         }
-        self.exit
     }
 
     fn rendered(&self, color: bool) -> String {

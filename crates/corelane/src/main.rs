@@ -31,7 +31,10 @@ fn main() -> ExitCode {
     let ended = std::panic::catch_unwind(|| dispatch(arguments)).unwrap_or(Ok(Exit::Failed));
     let exit = match ended {
         Ok(exit) => exit,
-        Err(failed) => failed.report(color.for_stderr()),
+        Err(failed) => {
+            failed.report(color.for_stderr());
+            failed.exit()
+        }
     };
     ExitCode::from(exit.code())
 }
@@ -49,6 +52,6 @@ fn dispatch(arguments: Arguments) -> Result<Exit, Failed> {
             output::print(&text)
         }
         Command::Man => output::print(&reference::man()?),
-        Command::Docs { page } => output::print(reference::page(page).as_bytes()),
+        Command::Docs { page } => output::print(reference::page(page)?.as_bytes()),
     }
 }

@@ -161,14 +161,20 @@ impl Runner<'_> {
     }
 
     fn job(&mut self, job: RunningJob) -> Result<(), Failed> {
-        let watched = progress::watched() && !self.arguments.quiet;
+        let quiet = self.arguments.quiet;
+        let watched = progress::watched() && !quiet;
         let mut progress = if watched && !self.arguments.no_progress { Progress::drawn() } else { Progress::hidden() };
         let pumped = self.pump(&job, &mut progress);
         if pumped.is_err() {
             job.cancel();
         }
-        let waited = job.wait();
         progress.finish();
+        let notices = job.notices();
+        let waited = job.wait();
+        if !quiet {
+            // As elsewhere: where standard error is closed nobody reads it.
+            notices.iter().for_each(|notice| drop(writeln!(io::stderr(), "note: {notice}")));
+        }
         // What failed the output is the cause, what the job says to its cancelling is not.
         let results = pumped?;
         let report = waited?;

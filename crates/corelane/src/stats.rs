@@ -7,8 +7,19 @@ use serde_json::{Value, json};
 use crate::output::boxed;
 use crate::{quantity, version};
 
-const HEADER: [&str; 9] =
-    ["worker", "cpu", "rows", "busy %", "ring depth max", "batches", "step p50", "step p99", "step p99.9"];
+const HEADER: [&str; 11] = [
+    "worker",
+    "cpu",
+    "rows",
+    "busy %",
+    "cpu time",
+    "parks",
+    "ring depth max",
+    "batches",
+    "step p50",
+    "step p99",
+    "step p99.9",
+];
 
 /// One job's table, with its summary above.
 pub fn tables(report: &JobReport) -> String {
@@ -31,6 +42,8 @@ fn row(worker: &WorkerReport) -> Vec<String> {
         worker.cpu.map_or_else(|| "any".into(), |cpu| cpu.to_string()),
         quantity::thousands(worker.rows),
         format!("{:.1}", 100.0 * worker.busy),
+        quantity::nanoseconds(worker.cpu_ns),
+        quantity::thousands(worker.parks),
         worker.ring_depth_max.to_string(),
         quantity::thousands(worker.batches),
         quantity::nanoseconds(worker.step_p50_ns),
@@ -72,6 +85,8 @@ fn worker(worker: &WorkerReport) -> Value {
         "cpu": worker.cpu,
         "rows": worker.rows,
         "busy": worker.busy,
+        "cpu_ns": worker.cpu_ns,
+        "parks": worker.parks,
         "ring_depth_max": worker.ring_depth_max,
         "batches": worker.batches,
         "step_p50_ns": worker.step_p50_ns,
@@ -94,6 +109,8 @@ mod tests {
             batches: 123,
             busy: 0.975,
             ring_depth_max: 4,
+            cpu_ns: 480_000_000,
+            parks: 12,
             step_p50_ns: 850,
             step_p99_ns: 12_000,
             step_p999_ns: 1_500_000,
@@ -112,13 +129,47 @@ mod tests {
 
     #[test]
     fn a_table_for_a_person() {
-        expect![[""]].assert_eq(&tables(&report()));
+        expect![[r#"
+            1,000,000 rows in, 200 out, 0.50 s, 2.0 M rows/s, 76.3 MiB read, driver threads
+            ┌────────┬─────┬───────────┬────────┬──────────┬───────┬────────────────┬─────────┬──────────┬──────────┬────────────┐
+            │ worker │ cpu │ rows      │ busy % │ cpu time │ parks │ ring depth max │ batches │ step p50 │ step p99 │ step p99.9 │
+            ├────────┼─────┼───────────┼────────┼──────────┼───────┼────────────────┼─────────┼──────────┼──────────┼────────────┤
+            │      0 │   2 │ 1,000,000 │   97.5 │   480 ms │    12 │              4 │     123 │   850 ns │  12.0 us │     1.5 ms │
+            └────────┴─────┴───────────┴────────┴──────────┴───────┴────────────────┴─────────┴──────────┴──────────┴────────────┘
+        "#]].assert_eq(&tables(&report()));
     }
 
     #[test]
     fn json_for_a_program() {
         let parsed: Value = serde_json::from_str(&Stats::json(&[report()])).unwrap();
-        expect![[""]].assert_eq(&format!("{:#}", parsed["jobs"]));
+        expect![[r#"
+            [
+              {
+                "bad_rows": 3,
+                "bytes_in": 80000000,
+                "driver": "threads",
+                "elapsed_s": 0.5,
+                "late_rows": 0,
+                "rows_in": 1000000,
+                "rows_out": 200,
+                "workers": [
+                  {
+                    "batches": 123,
+                    "busy": 0.975,
+                    "cpu": 2,
+                    "cpu_ns": 480000000,
+                    "parks": 12,
+                    "ring_depth_max": 4,
+                    "rows": 1000000,
+                    "step_p50_ns": 850,
+                    "step_p999_ns": 1500000,
+                    "step_p99_ns": 12000,
+                    "worker": 0
+                  }
+                ]
+              }
+            ]"#]]
+        .assert_eq(&format!("{:#}", parsed["jobs"]));
         assert!(parsed["corelane"]["version"].is_string());
     }
 }

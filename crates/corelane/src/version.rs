@@ -6,17 +6,17 @@ pub const SHORT: &str = env!("CARGO_PKG_VERSION");
 
 /// Facts that a bug report needs; `build.rs` finds them.
 pub static LONG: LazyLock<String> = LazyLock::new(|| {
-    let features = env!("CORELANE_TARGET_FEATURES");
+    let features = env!("BUILD_TARGET_FEATURES");
     format!(
         "{SHORT}\ncommit:          {}\nrustc:           {}\nprofile:         {}\ntarget:          {}\n\
          target features: {}\narrow:           {}\ndatafusion:      {}",
-        env!("CORELANE_COMMIT"),
-        env!("CORELANE_RUSTC"),
-        env!("CORELANE_PROFILE"),
-        env!("CORELANE_TARGET"),
+        env!("BUILD_COMMIT"),
+        env!("BUILD_RUSTC"),
+        env!("BUILD_PROFILE"),
+        env!("BUILD_TARGET"),
         if features.is_empty() { "none" } else { features },
-        env!("CORELANE_ARROW"),
-        env!("CORELANE_DATAFUSION"),
+        env!("BUILD_ARROW"),
+        env!("BUILD_DATAFUSION"),
     )
 });
 
@@ -24,8 +24,8 @@ pub static LONG: LazyLock<String> = LazyLock::new(|| {
 pub fn facts() -> [(&'static str, &'static str); 4] {
     [
         ("version", SHORT),
-        ("commit", env!("CORELANE_COMMIT")),
-        ("profile", env!("CORELANE_PROFILE")),
-        ("target", env!("CORELANE_TARGET")),
+        ("commit", env!("BUILD_COMMIT")),
+        ("profile", env!("BUILD_PROFILE")),
+        ("target", env!("BUILD_TARGET")),
     ]
 }

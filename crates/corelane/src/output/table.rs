@@ -103,7 +103,7 @@ impl Printer for Boxed {
         let names: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
         let numeric: Vec<bool> = self.schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
         if !names.is_empty() {
-            out.push_str(&boxed(&names, &numeric, shown, self.arrangement));
+            out.push_str(&boxed(&names, &numeric, shown, self.arrangement.clone()));
             out.push('\n');
         }
         out.push_str(&quantity::rows(self.rows as u64));

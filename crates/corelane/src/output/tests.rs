@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray,
-};
+use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray};
 use corelane_server::RowKind::{self, Insert, UpdateAfter, UpdateBefore};
 use expect_test::{Expect, expect};
 
@@ -38,22 +36,60 @@ fn check(format: Format, expected: Expect) {
 
 #[test]
 fn csv() {
-    check(Format::Csv, expect![[""]]);
+    check(
+        Format::Csv,
+        expect![[r#"
+        name,n,price,ts
+        "a, ""b""",1,1.50,1970-01-01 00:00:00.000
+        "",-20,0.05,1970-01-01 00:00:01.500
+        ,,,1970-01-02 00:00:00.000
+        tab	here,300,0.00,2023-11-14 22:13:20.123
+    "#]],
+    );
 }
 
 #[test]
 fn json() {
-    check(Format::Json, expect![[""]]);
+    check(
+        Format::Json,
+        expect![[r#"
+        {"name":"a, \"b\"","n":1,"price":1.50,"ts":"1970-01-01 00:00:00.000"}
+        {"name":"","n":-20,"price":0.05,"ts":"1970-01-01 00:00:01.500"}
+        {"name":null,"n":null,"price":null,"ts":"1970-01-02 00:00:00.000"}
+        {"name":"tab\there","n":300,"price":0.00,"ts":"2023-11-14 22:13:20.123"}
+    "#]],
+    );
 }
 
 #[test]
 fn table() {
-    check(Format::Table, expect![[""]]);
+    check(
+        Format::Table,
+        expect![[r#"
+        ┌───────────┬──────┬───────┬─────────────────────────┐
+        │ name      │ n    │ price │ ts                      │
+        ├───────────┼──────┼───────┼─────────────────────────┤
+        │ a, "b"    │    1 │  1.50 │ 1970-01-01 00:00:00.000 │
+        │           │  -20 │  0.05 │ 1970-01-01 00:00:01.500 │
+        │ NULL      │ NULL │  NULL │ 1970-01-02 00:00:00.000 │
+        │ tab\there │  300 │  0.00 │ 2023-11-14 22:13:20.123 │
+        └───────────┴──────┴───────┴─────────────────────────┘
+        4 rows
+    "#]],
+    );
 }
 
 #[test]
 fn changelog() {
-    check(Format::Changelog, expect![[""]]);
+    check(
+        Format::Changelog,
+        expect![[r#"
+        +I[a, "b", 1, 1.50, 1970-01-01 00:00:00.000]
+        +I[, -20, 0.05, 1970-01-01 00:00:01.500]
+        +I[NULL, NULL, NULL, 1970-01-02 00:00:00.000]
+        +I[tab	here, 300, 0.00, 2023-11-14 22:13:20.123]
+    "#]],
+    );
 }
 
 fn numbers(values: std::ops::Range<i64>) -> RecordBatch {
@@ -69,7 +105,18 @@ fn a_long_table_shows_its_ends() {
             start += size;
             ChangelogBatch::append(numbers(start - size..start))
         });
-        let expected = expect![[""]];
+        let expected = expect![[r#"
+            ┌─────┐
+            │ n   │
+            ├─────┤
+            │   0 │
+            │   1 │
+            │   · │
+            │ 998 │
+            │ 999 │
+            └─────┘
+            1,000 rows (4 shown; --max-rows or --format csv shows more)
+        "#]];
         expected.assert_eq(&printed(Format::Table, Some(4), ChangelogMode::Append, batches.collect()));
     }
     let fits = printed(Format::Table, Some(4), ChangelogMode::Append, vec![ChangelogBatch::append(numbers(0..4))]);
@@ -95,7 +142,14 @@ fn no_rows_still_have_a_header() {
     let none = vec![ChangelogBatch::append(numbers(0..0))];
     assert_eq!(printed(Format::Csv, None, ChangelogMode::Append, none.clone()), "n\n");
     assert_eq!(printed(Format::Json, None, ChangelogMode::Append, none.clone()), "");
-    expect![[""]].assert_eq(&printed(Format::Table, None, ChangelogMode::Append, none));
+    expect![[r#"
+        ┌───┐
+        │ n │
+        ├───┤
+        └───┘
+        0 rows
+    "#]]
+    .assert_eq(&printed(Format::Table, None, ChangelogMode::Append, none));
 }
 
 #[test]
