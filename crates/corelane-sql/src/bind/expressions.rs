@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use datafusion_common::Result;
+use arrow::datatypes::Field;
+use datafusion_common::{Column, Result, ScalarValue, TableReference};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::planner::{ExprPlanner, PlannerResult};
-use datafusion_expr::{Expr, ScalarUDF};
+use datafusion_expr::{Expr, ScalarUDF, lit};
+use datafusion_functions::core::get_field;
 use datafusion_functions::core::planner::CoreFunctionPlanner;
 use datafusion_functions_aggregate::planner::AggregateFunctionPlanner;
 use datafusion_functions_nested::planner::{FieldAccessPlanner, NestedFunctionPlanner};
@@ -49,6 +51,24 @@ fn call(function: Option<&Arc<ScalarUDF>>, arguments: Vec<Expr>) -> Result<Plann
 }
 
 impl ExprPlanner for FlinkSyntax {
+    /// `bid.price` of a ROW column is named `price` in a result, as in Flink.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested: &[String],
+    ) -> Result<PlannerResult<Vec<Expr>>> {
+        let column = Expr::Column(Column::from((qualifier, field)));
+        let value = nested.iter().fold(column, |value, name| {
+            let arguments = vec![value, lit(ScalarValue::from(name.clone()))];
+            Expr::ScalarFunction(ScalarFunction::new_udf(get_field(), arguments))
+        });
+        Ok(PlannerResult::Planned(match nested.last() {
+            Some(name) => value.alias(name),
+            None => value,
+        }))
+    }
+
     /// `EXTRACT(unit FROM x)` is a BIGINT, as in Flink.
     fn plan_extract(&self, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
         call(self.extract.as_ref(), arguments)

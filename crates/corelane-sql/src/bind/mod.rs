@@ -114,7 +114,7 @@ pub fn bind_expression(
 
 /// Inserts the casts that make an expression's types fit, and folds its constants.
 pub(crate) fn coerce(expression: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
-    let context = SimplifyContext::default().with_schema(Arc::new(schema.clone()));
+    let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
     let simplifier = ExprSimplifier::new(context);
     let coerced = simplifier.coerce(expression, schema)?;
     simplifier.simplify(coerced)

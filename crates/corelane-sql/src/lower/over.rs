@@ -52,6 +52,7 @@ impl Lowering {
             order: input.position.into_iter().collect(),
             calls,
             policy: input.policy.clone(),
+            source: input.policy.table.clone(),
         };
         let schema = spec.schema();
         let exchange = match partition.is_empty() {
@@ -113,7 +114,11 @@ fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<O
                     .ok_or_else(|| SqlError::new("the offset of LAG must be a number of rows"))?,
                 Some(_) => return Err(SqlError::new("the offset of LAG must be a literal")),
             };
-            let default = params.args.get(2).map(|default| inputs.column(default)).transpose()?;
+            let default = match params.args.get(2) {
+                None => None,
+                Some(Expr::Literal(default, _)) => Some(default.clone()),
+                Some(_) => return Err(SqlError::new("the default of LAG must be a literal")),
+            };
             return Ok(OverFunction::Lag { argument: inputs.column(value)?, offset, default });
         }
         "lead" => {

@@ -48,14 +48,21 @@ pub fn setups(workers: &[usize], batch_rows: &[usize]) -> Vec<Setup> {
 pub fn drivers() -> &'static [&'static str] {
     use std::sync::LazyLock;
     static DRIVERS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        if corelane_server::doctor::glommio_refusal().is_none() {
-            vec!["threads", "glommio"]
-        } else {
-            eprintln!("io_uring is refused here: tests run on the thread driver only");
-            vec!["threads"]
+        match glommio_refusal() {
+            None => vec!["threads", "glommio"],
+            Some(reason) => {
+                eprintln!("tests run on the thread driver only: {reason}");
+                vec!["threads"]
+            }
         }
     });
     &DRIVERS
+}
+
+fn glommio_refusal() -> Option<String> {
+    let flags = vec![("driver".to_owned(), "glommio".to_owned())];
+    let settings = Settings::resolve(&Sources { flags, environment: Vec::new(), file: None }).expect("test settings");
+    corelane_server::doctor::report(&settings).err().map(|error| error.to_string())
 }
 
 pub fn session(setup: Setup) -> Session {
@@ -157,7 +164,7 @@ pub fn csv_lines(batches: &[RecordBatch]) -> Vec<String> {
     let null: Arc<str> = Arc::from("");
     for batch in batches {
         let reader = Reader::Csv { element_delimiter: ';' };
-        let columns: Vec<ColumnText<'_>> =
+        let columns: Vec<ColumnText> =
             batch.columns().iter().map(|column| ColumnText::new(column, reader, &null).expect("a printable type")).collect();
         for row in 0..batch.num_rows() {
             let mut line = String::new();
