@@ -210,8 +210,8 @@ impl<'a> Patterns<'a> {
     }
 }
 
-/// The pattern `(&|^)name=([^&]*)`, which reads a parameter of a URL's query: found without running the regular
-/// expression, which takes 170 ns on such a text, ten times as long.
+/// The pattern `(&|^)name=([^&]*)`, which reads a parameter of a URL's query: found by a search for the name,
+/// for to run the regular expression takes 170 ns on a url of 70 bytes.
 struct Parameter<'p> {
     finder: memmem::Finder<'p>,
     /// Bytes of `name=`.
