@@ -1,15 +1,15 @@
 //! Functions that choose between arguments.
 //!
-//! `COALESCE`, `IFNULL`, `IF` and `NULLIF` become `CASE` where plans are simplified, so that what is not
-//! chosen is not computed; the kernels here serve plans that are not.
+//! `COALESCE`, `IFNULL` and `IF` become `CASE` where plans are simplified, so that what is not chosen is not
+//! computed; the kernels here serve plans that are not.
 
 use std::cmp::Ordering;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::interleave;
 use arrow::row::{RowConverter, Rows, SortField};
-use datafusion_common::{Result, ScalarValue, plan_err};
-use datafusion_expr::{Expr, lit, when};
+use datafusion_common::{Result, plan_err};
+use datafusion_expr::{Expr, when};
 
 use super::call::Call;
 
@@ -96,12 +96,5 @@ pub(super) fn rewrite_if(args: Vec<Expr>) -> Result<Expr> {
     match <[Expr; 3]>::try_from(args) {
         Ok([condition, then, otherwise]) => when(condition, then).otherwise(otherwise),
         Err(_) => plan_err!("IF takes a condition and two values"),
-    }
-}
-
-pub(super) fn rewrite_null_if(args: Vec<Expr>) -> Result<Expr> {
-    match <[Expr; 2]>::try_from(args) {
-        Ok([value, other]) => when(value.clone().eq(other), lit(ScalarValue::Null)).otherwise(value),
-        Err(_) => plan_err!("NULLIF takes two values"),
     }
 }

@@ -260,6 +260,13 @@ impl FunctionDef {
             };
             coerced.push(wanted);
         }
+        // A null, or an empty array, takes the type of the element it is used with.
+        if let [DataType::List(item), other, ..] = coerced.as_slice()
+            && item.data_type().is_null()
+            && takes(1) == Takes::Item
+        {
+            coerced[0] = DataType::new_list(other.clone(), true);
+        }
         Ok(coerced)
     }
 }

@@ -6,6 +6,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray};
@@ -13,6 +15,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Int32Type};
 use datafusion_common::{Result, exec_err, internal_err, plan_err};
 use datafusion_expr::ReturnFieldArgs;
+use memchr::{memchr, memmem};
 use regex::{CaptureLocations, Regex, RegexBuilder};
 
 use super::call::{Call, Text};
@@ -25,7 +28,8 @@ const CACHED_PATTERNS_MAX: usize = 256;
 /// Bytes one compiled pattern may take.
 const PATTERN_BYTES_MAX: usize = 4 << 20;
 
-type Compiled = std::result::Result<Regex, String>;
+/// Shared, not cloned: a clone of a [`Regex`] starts with empty caches, and would fill them anew for every batch.
+type Compiled = std::result::Result<Rc<Regex>, String>;
 
 thread_local! {
     static CACHE: RefCell<HashMap<String, Compiled>> = RefCell::new(HashMap::new());
@@ -39,7 +43,7 @@ fn compile(pattern: &str) -> Compiled {
         }
         let compiled = from_java(pattern).and_then(|translated| {
             let regex = RegexBuilder::new(&translated).size_limit(PATTERN_BYTES_MAX).build();
-            regex.map_err(|error| error.to_string())
+            regex.map(Rc::new).map_err(|error| error.to_string())
         });
         if CACHED_PATTERNS_MAX <= cache.len() {
             cache.clear();
@@ -185,7 +189,7 @@ fn posix_class(name: &str) -> Option<&'static str> {
 
 /// The patterns of a call: compiled once if constant, else from the cache, row by row.
 enum Patterns<'a> {
-    One(Option<Regex>),
+    One(Option<Rc<Regex>>),
     Each(Text<'a>),
 }
 
@@ -200,8 +204,41 @@ impl<'a> Patterns<'a> {
     /// Runs `search` with the pattern of `row`; a pattern that does not compile finds nothing.
     fn with<R>(&self, row: usize, search: impl FnOnce(&Regex) -> R) -> Option<R> {
         match self {
-            Patterns::One(regex) => regex.as_ref().map(search),
-            Patterns::Each(text) => compile(text.at(row)).ok().as_ref().map(search),
+            Patterns::One(regex) => regex.as_deref().map(search),
+            Patterns::Each(text) => compile(text.at(row)).ok().as_deref().map(search),
+        }
+    }
+}
+
+/// The pattern `(&|^)name=([^&]*)`, which reads a parameter of a URL's query: found by a search for the name,
+/// for to run the regular expression takes 170 ns on a url of 70 bytes.
+struct Parameter<'p> {
+    finder: memmem::Finder<'p>,
+    /// Bytes of `name=`.
+    width: usize,
+}
+
+impl<'p> Parameter<'p> {
+    fn recognize(pattern: &'p str) -> Option<Self> {
+        let named = pattern.strip_prefix("(&|^)")?.strip_suffix("([^&]*)")?;
+        let name = named.strip_suffix('=')?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        let recognized = !name.is_empty() && name.bytes().all(plain);
+        recognized.then(|| Parameter { finder: memmem::Finder::new(named), width: named.len() })
+    }
+
+    /// The range of a group of the first match.
+    fn find(&self, whole: &str, group: usize) -> Option<Range<usize>> {
+        let bytes = whole.as_bytes();
+        // No two finds overlap, for `=` is the last of each and in none before.
+        let name = self.finder.find_iter(bytes).find(|start| *start == 0 || bytes[start - 1] == b'&')?;
+        let (start, value) = (name.saturating_sub(1), name + self.width);
+        let end = memchr(b'&', &bytes[value..]).map_or(bytes.len(), |length| value + length);
+        match group {
+            0 => Some(start..end),
+            1 => Some(start..name),
+            2 => Some(value..end),
+            _ => None,
         }
     }
 }
@@ -210,6 +247,12 @@ impl<'a> Patterns<'a> {
 pub(super) fn extract(call: &Call) -> Result<ArrayRef> {
     let (text, patterns) = (call.text(0)?, Patterns::new(call.text(1)?));
     let group = if call.has(2) { Some(call.longs(2)?) } else { None };
+    if let Some(parameter) = call.text(1)?.constant().and_then(Parameter::recognize) {
+        return call.slice_texts(text, |row, whole| {
+            let group = usize::try_from(group.map_or(0, |group| group.at(row))).ok();
+            Ok(group.and_then(|group| parameter.find(whole, group)).map(|range| &whole[range]))
+        });
+    }
     // Kept between rows: a pattern's captures are then found without allocation.
     let mut kept: Option<CaptureLocations> = None;
     call.slice_texts(text, |row, whole| {

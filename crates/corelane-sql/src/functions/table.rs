@@ -144,7 +144,7 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     // Choices.
     def("COALESCE", Conditional, &[Common], Gives::Same(0), conditional::coalesce, "COALESCE(x, ..)", "the first that is not null").repeats().null_only_if_all().lazily(conditional::rewrite_coalesce),
     def("IFNULL", Conditional, &[Common, Common], Gives::Same(0), conditional::coalesce, "IFNULL(x, other)", "x, or other where x is null").null_only_if_all().lazily(conditional::rewrite_coalesce).aliases(&["NVL"]),
-    def("NULLIF", Conditional, &[Common, Common], Gives::Same(0), conditional::null_if, "NULLIF(x, other)", "x, or null where they are equal").keeps_nulls().lazily(conditional::rewrite_null_if),
+    def("NULLIF", Conditional, &[Common, Common], Gives::Same(0), conditional::null_if, "NULLIF(x, other)", "x, or null where they are equal").keeps_nulls(),
     def("IF", Conditional, &[Flag, Common, Common], Gives::Same(1), conditional::if_then, "IF(condition, then, otherwise)", "then where the condition holds").keeps_nulls().lazily(conditional::rewrite_if),
 
     // JSON.
