@@ -89,7 +89,7 @@ impl ParquetFile {
             let builder = builder.with_projection(mask).with_row_groups(vec![number]).with_batch_size(batch_rows);
             builder.with_offset(rows_read as usize).build().map_err(|error| error.to_string())
         })?;
-        Ok(RowGroup {
+        let mut group = RowGroup {
             path: self.path.clone(),
             number,
             columns: Arc::clone(columns),
@@ -98,7 +98,10 @@ impl ParquetFile {
             first_row,
             bytes: bytes_of(&groups[number]),
             rows: rows_of(&groups[number]),
-        })
+            told: 0,
+        };
+        group.take_bytes();
+        Ok(group)
     }
 
     fn check_column(&self, wanted: &FieldRef) -> Result<()> {
@@ -144,6 +147,8 @@ pub(crate) struct RowGroup {
     first_row: u64,
     bytes: u64,
     rows: u64,
+    /// The part of `bytes` that has been told.
+    told: u64,
 }
 
 impl RowGroup {
@@ -166,9 +171,11 @@ impl RowGroup {
         Ok(Some((columns, (first..first + batch.num_rows() as u64).collect())))
     }
 
-    /// The share of the row group's bytes that `rows` of its rows take.
-    pub fn bytes_of(&self, rows: usize) -> u64 {
-        (u128::from(self.bytes) * rows as u128 / u128::from(self.rows.max(1))) as u64
+    /// The share of the row group's bytes that the rows since the last call take.
+    pub fn take_bytes(&mut self) -> u64 {
+        let share = u128::from(self.bytes) * u128::from(self.rows_read) / u128::from(self.rows.max(1));
+        let told = std::mem::replace(&mut self.told, share as u64);
+        self.told - told
     }
 
     fn column(&self, batch: &RecordBatch, wanted: &FieldRef) -> Result<ArrayRef> {

@@ -304,7 +304,7 @@ impl Source for FileSource {
                     return Ok(SourcePoll::SplitEnd(split));
                 };
                 self.rows.counters.rows += row_numbers.len() as u64;
-                self.rows.counters.bytes += reader.bytes_of(row_numbers.len());
+                self.rows.counters.bytes += reader.take_bytes();
                 let rows = self.rows.layout.batch(columns, &row_numbers, file)?;
                 Ok(SourcePoll::Batch(SourceBatch { split, rows }))
             }

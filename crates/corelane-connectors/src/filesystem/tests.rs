@@ -108,6 +108,8 @@ fn drain(source: &mut dyn Source, batches: usize) -> Result<Vec<Row>> {
 fn read(spec: &dyn SourceSpec, workers: usize, batch_rows: usize) -> Result<Vec<Row>> {
     let spec = with_position(spec);
     let splits = spec.splits(workers)?;
+    let weight: u64 = splits.iter().map(|split| split.weight).sum();
+    let mut bytes = 0;
     let mut rows = vec![];
     for worker in 0..workers {
         let share = splits.iter().skip(worker).step_by(workers).cloned().collect();
@@ -115,7 +117,9 @@ fn read(spec: &dyn SourceSpec, workers: usize, batch_rows: usize) -> Result<Vec<
         let read = drain(source.as_mut(), usize::MAX)?;
         assert_eq!(source.counters().rows, read.len() as u64);
         rows.extend(read);
+        bytes += source.counters().bytes;
     }
+    assert_eq!(bytes, weight, "progress ends at the whole");
     rows.sort();
     Ok(rows)
 }

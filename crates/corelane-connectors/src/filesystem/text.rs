@@ -134,7 +134,10 @@ pub(crate) struct TextReader {
     bytes_ended: bool,
     /// The file may grow: its last line is no record before its newline.
     grows: bool,
+    /// Bytes read of a compressed file.
     file_bytes: Rc<Cell<u64>>,
+    /// The offset up to which bytes have been told.
+    reported: u64,
 }
 
 impl TextReader {
@@ -154,8 +157,10 @@ impl TextReader {
         let mut reader = TextReader::new(path, Bytes::File(bytes), compression);
         if compression != Compression::None {
             reader.read_over(offset)?;
+            if 0 < offset {
+                file_bytes.set(0);
+            }
         }
-        file_bytes.set(0);
         Ok(TextReader {
             offset,
             line: if seeking { None } else { range.line },
@@ -164,6 +169,7 @@ impl TextReader {
             reading_over: range.reading_over,
             grows,
             file_bytes,
+            reported: range.start,
             ..reader
         })
     }
@@ -188,6 +194,7 @@ impl TextReader {
             bytes_ended: false,
             grows: false,
             file_bytes: Rc::default(),
+            reported: 0,
         }
     }
 
@@ -204,9 +211,14 @@ impl TextReader {
         self.offset + (self.filled - self.begin) as u64
     }
 
-    /// Bytes of the file read since the last call.
+    /// Bytes of the file that have been done with since the last call; over all ranges of a file
+    /// they add up to its size.
     pub fn take_file_bytes(&mut self) -> u64 {
-        self.file_bytes.replace(0)
+        if self.compression != Compression::None {
+            return self.file_bytes.replace(0);
+        }
+        let done = self.offset.min(self.end).max(self.reported);
+        done - std::mem::replace(&mut self.reported, done)
     }
 
     /// Decodes until the decoder holds `rows_max` rows, or as long as a step may last.
@@ -310,11 +322,7 @@ impl TextReader {
                     Err(error) => return Err(self.read_error(&error)),
                 }
             },
-            Bytes::Stdin(stdin) => {
-                let read = stdin.read(&mut self.buffer[pending..room])?;
-                self.file_bytes.set(self.file_bytes.get() + read.unwrap_or(0) as u64);
-                read
-            }
+            Bytes::Stdin(stdin) => stdin.read(&mut self.buffer[pending..room])?,
         };
         self.filled += read.unwrap_or(0);
         Ok(read)
