@@ -10,8 +10,8 @@ use arrow::compute;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{
-    Clock, Error, Result, RowErrors, RowErrorsFactory, RowPolicy, SinkContext, SourceContext, SourcePoll, SourceSpec,
-    Split, TableDefinition, TableOptions,
+    BadRow, Clock, Error, Result, RowErrors, RowErrorsFactory, RowPolicy, SinkContext, SourceContext, SourcePoll,
+    SourceSpec, Split, TableDefinition, TableOptions,
 };
 
 /// A clock that goes only when told.
@@ -38,7 +38,17 @@ struct NoRowErrors;
 
 impl RowErrorsFactory for NoRowErrors {
     fn open(&self, _: &RowPolicy, _: usize) -> Result<Rc<dyn RowErrors>> {
-        Err(Error::internal("these tests have no bad rows"))
+        Ok(Rc::new(NoRowErrors))
+    }
+}
+
+impl RowErrors for NoRowErrors {
+    fn bad(&self, row: &BadRow<'_>) -> Result<()> {
+        Err(Error::data(format!("{}: {:?}", row.reason, String::from_utf8_lossy(row.raw))))
+    }
+
+    fn late(&self, _: &BadRow<'_>) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -3,15 +3,19 @@
 use std::fs;
 use std::io::Read;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    StringViewArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field};
-use corelane_stream::{ChangelogBatch, CheckpointId, ErrorKind, TableOptions};
+use corelane_stream::{ChangelogBatch, CheckpointId, Connector, ErrorKind, TableOptions};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::{ManualClock, sink_context, table};
+use crate::filesystem::FilesystemConnector;
+use crate::testing::{ManualClock, read_all, sink_context, table, with_position};
 
 /// A directory, and the clock of the job that writes into it.
 struct World {
@@ -451,6 +455,65 @@ proptest! {
         let mut found: Vec<String> = files.iter().flat_map(|file| lines(file, partitioned)).collect();
         found.sort();
         prop_assert_eq!(found, expected);
+    }
+}
+
+/// A row of types that have a text of their own each.
+type TypedRow = (Option<String>, Option<i64>, Option<f64>, Option<i64>, Option<i64>, Option<i32>, Option<bool>);
+
+fn typed_rows() -> impl Strategy<Value = Vec<TypedRow>> {
+    let text =
+        proptest::option::of("[ -~äλ\n\r\"\\\\,;]{0,12}".prop_filter("not the null literal", |text| text != "NIL"));
+    let float = proptest::option::of(any::<f64>().prop_filter("a number", |value| value.is_finite()));
+    let decimal = proptest::option::of(-999_999_999_999_999_999_i64..=999_999_999_999_999_999);
+    let time = proptest::option::of(0_i64..253_402_300_799_999_999);
+    let day = proptest::option::of(0_i32..2_932_896);
+    proptest::collection::vec((text, any::<Option<i64>>(), float, decimal, time, day, any::<Option<bool>>()), 0..100)
+}
+
+fn typed_batch(rows: &[TypedRow]) -> RecordBatch {
+    let decimals: Decimal128Array = rows.iter().map(|row| row.3.map(i128::from)).collect();
+    RecordBatch::try_from_iter_with_nullable([
+        ("s", Arc::new(rows.iter().map(|row| row.0.clone()).collect::<StringViewArray>()) as ArrayRef, true),
+        ("n", Arc::new(rows.iter().map(|row| row.1).collect::<Int64Array>()), true),
+        ("f", Arc::new(rows.iter().map(|row| row.2).collect::<Float64Array>()), true),
+        ("d", Arc::new(decimals.with_precision_and_scale(18, 9).expect("a valid type")), true),
+        ("t", Arc::new(rows.iter().map(|row| row.4).collect::<TimestampMicrosecondArray>()), true),
+        ("a", Arc::new(rows.iter().map(|row| row.5).collect::<Date32Array>()), true),
+        ("b", Arc::new(rows.iter().map(|row| row.6).collect::<BooleanArray>()), true),
+    ])
+    .expect("columns of one length")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What the sink writes, the connector's own source reads.
+    #[test]
+    fn our_source_reads_what_was_written(
+        rows in typed_rows(),
+        format in prop_oneof![Just("csv"), Just("json"), Just("parquet")],
+        ending in prop_oneof![Just(""), Just(".gz"), Just(".zst")],
+    ) {
+        let world = World::new();
+        let batch = typed_batch(&rows);
+        let ending = if format == "parquet" { "" } else { ending };
+        let path = world.path(&format!("out.{format}{ending}")).display().to_string();
+        let mut options = vec![("connector", "filesystem"), ("path", path.as_str()), ("format", format)];
+        if format == "csv" {
+            options.push(("csv.null-literal", "NIL"));
+        }
+        let definition = table(&batch.schema(), &options);
+        crate::check_options(&FilesystemConnector, &definition.options).expect("known options");
+        let spec = FilesystemConnector.sink(&definition).expect("a sink");
+        spec.begin().expect("the path is free");
+        let mut sink = spec.open(&sink_context(0, 1, &world.clock)).expect("the sink opens");
+        sink.write(ChangelogBatch::append(batch.clone())).expect("the disk has room");
+        spec.commit(&sink.prepare(CheckpointId::FINAL).expect("the disk has room")).expect("renaming works");
+        let source = with_position(FilesystemConnector.source(&definition).expect("a source").as_ref());
+        let read = read_all(source.as_ref(), 1, 8_192);
+        let columns: Vec<usize> = (0..batch.num_columns()).collect();
+        prop_assert_eq!(read.project(&columns).expect("the columns"), batch);
     }
 }
 
