@@ -14,6 +14,8 @@ use corelane_stream::{
     RowErrorsFactory, RowKind, RowPolicy,
 };
 
+use crate::aggregate::{AggregateCall, AggregateFunction};
+
 /// A schema of nullable columns: `schema("k STRING, v BIGINT")`.
 pub fn schema(columns: &str) -> SchemaRef {
     let fields = columns.split(", ").map(|column| {
@@ -247,5 +249,19 @@ impl Pieces {
     /// Gives every piece to a fresh operator.
     pub fn restore(self, operator: &mut dyn Operator) -> Result<()> {
         self.0.into_inner().into_iter().try_for_each(|(part, state)| operator.restore(&part, state))
+    }
+}
+
+/// A call over these columns of a schema, with its result called `out`.
+pub fn call(schema: &SchemaRef, function: AggregateFunction, arguments: &[usize]) -> AggregateCall {
+    let types: Vec<DataType> = arguments.iter().map(|argument| schema.field(*argument).data_type().clone()).collect();
+    let output = function.return_type(&types).expect("a function that takes these arguments");
+    AggregateCall {
+        function,
+        arguments: arguments.to_vec(),
+        distinct: false,
+        filter: None,
+        order: Vec::new(),
+        output: Arc::new(Field::new("out", output, true)),
     }
 }

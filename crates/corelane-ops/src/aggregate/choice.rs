@@ -11,9 +11,11 @@ use corelane_stream::{Error, Result};
 use super::accumulators::Accumulators;
 use super::all_null::AllNull;
 use super::count::Count;
+use super::distinct::Distinct;
 use super::exact_sum::{ExactSum, Finish};
 use super::extreme::{Extreme, Greatest, Least};
 use super::float_sum::{FloatFinish, FloatSum};
+use super::hyper_log_log::ApproxCountDistinct;
 use super::ordered::{CountedRows, End, EndRow, Question};
 use super::variance::{Spread, Variance};
 use super::{AggregateCall, AggregateFunction};
@@ -27,8 +29,26 @@ pub fn accumulators(call: &AggregateCall, input: &Schema, retracting: bool) -> R
         columns.iter().map(|column| input.field(*column).data_type().clone()).collect()
     };
     let (arguments, order) = (types_of(&call.arguments), types_of(&call.order));
-    let plain = plain(call, &arguments, &order, retracting)?;
-    Ok(plain)
+    let sketched = call.function == AggregateFunction::ApproxCountDistinct;
+    if sketched && retracting {
+        // A sketch cannot forget, so the values are counted one by one.
+        return Ok(Box::new(Distinct::new(Box::new(Count::new(arguments.len())), &arguments)?));
+    }
+    if call.distinct && !ignores_repeats(&call.function) && !arguments.is_empty() {
+        // Repeats differ in their order columns, so the distinct values go by their own order.
+        let inner = plain(call, &arguments, &[], retracting)?;
+        return Ok(Box::new(Distinct::new(inner, &arguments)?));
+    }
+    plain(call, &arguments, &order, retracting)
+}
+
+/// True if a value that comes again changes nothing.
+fn ignores_repeats(function: &AggregateFunction) -> bool {
+    use AggregateFunction as F;
+    match function {
+        F::Min | F::Max | F::FirstValue | F::LastValue | F::ApproxCountDistinct => true,
+        F::Count | F::Sum | F::Avg | F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp | F::ListAgg { .. } => false,
+    }
 }
 
 /// The accumulators of a call without its DISTINCT.
@@ -63,7 +83,8 @@ fn plain(
         F::ListAgg { separator } => {
             Ok(Box::new(CountedRows::new(Question::Joined { separator: separator.clone() }, argument, order)?))
         }
-        F::ApproxCountDistinct | F::Count => Ok(Box::new(Count::new(arguments.len()))),
+        F::ApproxCountDistinct => Ok(Box::new(ApproxCountDistinct::new(arguments.len()))),
+        F::Count => Ok(Box::new(Count::new(arguments.len()))),
     }
 }
 

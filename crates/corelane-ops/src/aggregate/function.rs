@@ -1,6 +1,6 @@
 //! The closed table of aggregate functions and their result types, which are Flink's.
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use corelane_stream::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -195,4 +195,30 @@ pub struct AggregateCall {
     /// if there is one, then the row's position): compared lexicographically.
     pub order: Vec<usize>,
     pub output: FieldRef,
+}
+
+impl AggregateCall {
+    /// True if it can be computed in two phases, partial states going from one to the other.
+    /// DISTINCT cannot: its partial state would be every value.
+    pub fn splittable(&self) -> bool {
+        !self.distinct
+    }
+
+    /// The call as a user would write it: `COUNT(DISTINCT user)`.
+    pub fn describe(&self, input: &Schema) -> String {
+        let names = |columns: &[usize]| {
+            columns.iter().map(|column| input.field(*column).name().clone()).collect::<Vec<_>>().join(", ")
+        };
+        let arguments = if self.arguments.is_empty() { "*".to_owned() } else { names(&self.arguments) };
+        let distinct = if self.distinct { "DISTINCT " } else { "" };
+        let filter = self.filter.map(|filter| format!(" FILTER (WHERE {})", input.field(filter).name()));
+        format!("{}({distinct}{arguments}){}", self.function.name(), filter.unwrap_or_default())
+    }
+}
+
+/// Keys and calls, for `EXPLAIN`.
+pub(crate) fn describe(input: &Schema, keys: &[usize], calls: &[AggregateCall]) -> String {
+    let keys: Vec<&str> = keys.iter().map(|key| input.field(*key).name().as_str()).collect();
+    let calls: Vec<String> = calls.iter().map(|call| call.describe(input)).collect();
+    format!("keys=[{}], aggregates=[{}]", keys.join(", "), calls.join(", "))
 }

@@ -2,12 +2,17 @@
 
 mod accumulators;
 mod all_null;
+pub(crate) mod call_set;
+pub(crate) mod changes;
 mod choice;
 mod count;
+mod distinct;
 mod exact_sum;
 mod extreme;
 mod float_sum;
 mod function;
+pub(crate) mod group_table;
+mod hyper_log_log;
 mod ordered;
 mod slide;
 mod variance;
@@ -15,5 +20,6 @@ mod wide;
 
 pub use accumulators::Accumulators;
 pub use choice::accumulators;
+pub(crate) use function::describe;
 pub use function::{AGGREGATES, AggregateCall, AggregateDef, AggregateFunction};
 pub use slide::{At, Step};

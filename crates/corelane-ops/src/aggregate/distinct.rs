@@ -1,0 +1,206 @@
+//! DISTINCT: any aggregate over the different values of its arguments.
+//!
+//! All groups share one table of (group, values) with a count for each; only a value that comes
+//! or goes reaches the aggregate itself. The values of a group are chained, so that a group can
+//! be written or dropped without a look at the others.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BinaryArray, BooleanArray, UInt32Array};
+use arrow::compute::{filter, take};
+use arrow::datatypes::{DataType, Field};
+use arrow::row::{RowConverter, SortField};
+use corelane_stream::{Error, Result};
+
+use super::accumulators::{Accumulators, any_null, counted};
+use super::group_table::GroupTable;
+use super::ordered::{read_entry, write_entry};
+
+/// The end of a chain.
+const NONE: u32 = u32::MAX;
+
+/// One value of one group.
+#[derive(Clone, Copy)]
+struct Member {
+    count: i64,
+    previous: u32,
+    next: u32,
+}
+
+pub struct Distinct {
+    inner: Box<dyn Accumulators>,
+    converter: RowConverter,
+    /// Keys are the group and the arguments.
+    seen: GroupTable,
+    members: Vec<Member>,
+    /// The first member of each group.
+    heads: Vec<u32>,
+    arguments: usize,
+}
+
+impl Distinct {
+    /// # Errors
+    /// If an argument's type cannot be compared.
+    pub fn new(inner: Box<dyn Accumulators>, arguments: &[DataType]) -> Result<Self> {
+        let fields = arguments.iter().map(|data_type| SortField::new(data_type.clone()));
+        Ok(Distinct {
+            inner,
+            converter: RowConverter::new(fields.collect())?,
+            seen: GroupTable::new([&DataType::UInt32].into_iter().chain(arguments))?,
+            members: Vec::new(),
+            heads: Vec::new(),
+            arguments: arguments.len(),
+        })
+    }
+
+    /// Counts values and tells the aggregate of those that came or went.
+    fn count(&mut self, groups: &[u32], arguments: &[ArrayRef], times: impl Fn(usize) -> i64) -> Result<()> {
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(groups.to_vec()))];
+        columns.extend_from_slice(arguments);
+        let mut ids = Vec::new();
+        self.seen.find_or_insert(&columns, groups.len(), &mut ids)?;
+        self.members.resize(self.members.len().max(self.seen.ids()), Member { count: 0, previous: NONE, next: NONE });
+        for id in self.seen.fresh() {
+            self.members[*id as usize].count = 0;
+        }
+        let (mut picks, mut changed, mut went) = (Vec::new(), Vec::new(), Vec::new());
+        let mut unlinked = self.seen.fresh().iter().copied().peekable();
+        for (row, (id, group)) in ids.iter().zip(groups).enumerate() {
+            // Fresh members appear in the order of their rows.
+            if unlinked.next_if_eq(id).is_some() {
+                let head = std::mem::replace(&mut self.heads[*group as usize], *id);
+                self.members[*id as usize] = Member { count: 0, previous: NONE, next: head };
+                if head != NONE {
+                    self.members[head as usize].previous = *id;
+                }
+            }
+            let member = &mut self.members[*id as usize];
+            let before = member.count > 0;
+            member.count += times(row);
+            let after = member.count > 0;
+            if before != after {
+                picks.push(row as u32);
+                changed.push(before);
+            }
+            if member.count == 0 {
+                went.push((*id, *group));
+            }
+        }
+        self.forget(went)?;
+        if picks.is_empty() {
+            return Ok(());
+        }
+        let picked_groups: Vec<u32> = picks.iter().map(|row| groups[*row as usize]).collect();
+        let picks = UInt32Array::from(picks);
+        let columns = arguments.iter().map(|column| take(column, &picks, None)).collect::<Result<Vec<_>, _>>()?;
+        let retract = changed.contains(&true).then_some(&changed[..]);
+        self.inner.update(&picked_groups, &columns, None, retract)
+    }
+
+    /// Drops the members that are still at zero.
+    fn forget(&mut self, mut went: Vec<(u32, u32)>) -> Result<()> {
+        went.retain(|(id, _)| self.members[*id as usize].count == 0);
+        went.sort_unstable();
+        went.dedup();
+        for (id, group) in &went {
+            let Member { previous, next, .. } = self.members[*id as usize];
+            match previous {
+                NONE => self.heads[*group as usize] = next,
+                _ => self.members[previous as usize].next = next,
+            }
+            if next != NONE {
+                self.members[next as usize].previous = previous;
+            }
+        }
+        let ids: Vec<u32> = went.into_iter().map(|(id, _)| id).collect();
+        if ids.is_empty() { Ok(()) } else { self.seen.remove(&ids) }
+    }
+
+    fn members_of(&self, group: u32) -> impl Iterator<Item = u32> {
+        let follow = |id: u32| (id != NONE).then_some(id);
+        std::iter::successors(follow(self.heads[group as usize]), move |id| follow(self.members[*id as usize].next))
+    }
+}
+
+impl Accumulators for Distinct {
+    fn resize(&mut self, groups: usize) {
+        self.inner.resize(groups);
+        if self.heads.len() < groups {
+            self.heads.resize(groups, NONE);
+        }
+    }
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        columns: &[ArrayRef],
+        keep: Option<&BooleanArray>,
+        retract: Option<&[bool]>,
+    ) -> Result<()> {
+        let arguments = &columns[..self.arguments];
+        let times = |row: usize| if retract.is_some_and(|retract| retract[row]) { -1 } else { 1 };
+        let Some(mask) = counted(any_null(arguments).as_ref(), keep) else {
+            return self.count(groups, arguments, times);
+        };
+        let rows: Vec<usize> = mask.set_indices().collect();
+        let mask = BooleanArray::new(mask, None);
+        let arguments = arguments.iter().map(|column| filter(column, &mask)).collect::<Result<Vec<_>, _>>()?;
+        let groups: Vec<u32> = rows.iter().map(|row| groups[*row]).collect();
+        self.count(&groups, &arguments, |row| times(rows[row]))
+    }
+
+    fn merge(&mut self, groups: &[u32], states: &[ArrayRef]) -> Result<()> {
+        let parser = self.converter.parser();
+        let (mut rows, mut counts, mut of_groups) = (Vec::new(), Vec::new(), Vec::new());
+        for (group, entries) in groups.iter().zip(states[0].as_binary::<i32>()) {
+            let mut entries = entries.unwrap_or_default();
+            while !entries.is_empty() {
+                let entry = read_entry(&mut entries);
+                let (row, count) = entry.ok_or_else(|| Error::internal("a partial set of values is cut short"))?;
+                rows.push(parser.parse(row));
+                counts.push(count);
+                of_groups.push(*group);
+            }
+        }
+        let arguments = self.converter.convert_rows(rows)?;
+        self.count(&of_groups, &arguments, |row| counts[row])
+    }
+
+    fn state_fields(&self) -> Vec<Field> {
+        vec![Field::new("values", DataType::Binary, false)]
+    }
+
+    fn states(&mut self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
+        let ids: Vec<u32> = groups.iter().flat_map(|group| self.members_of(*group)).collect();
+        let keys = self.seen.keys(&ids)?;
+        let rows = self.converter.convert_columns(&keys[1..])?;
+        let mut rows = rows.iter();
+        let states = groups.iter().map(|group| {
+            let mut bytes = Vec::new();
+            for (id, row) in self.members_of(*group).zip(&mut rows) {
+                write_entry(&mut bytes, row.data(), self.members[id as usize].count);
+            }
+            bytes
+        });
+        Ok(vec![Arc::new(BinaryArray::from_iter_values(states))])
+    }
+
+    fn values(&mut self, groups: &[u32]) -> Result<ArrayRef> {
+        self.inner.values(groups)
+    }
+
+    fn clear(&mut self, groups: &[u32]) {
+        let ids: Vec<u32> = groups.iter().flat_map(|group| self.members_of(*group)).collect();
+        for group in groups {
+            self.heads[*group as usize] = NONE;
+        }
+        if !ids.is_empty() {
+            self.seen.remove(&ids).expect("keys that were encoded can be decoded");
+        }
+        self.inner.clear(groups);
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.inner.size_bytes() + self.seen.size_bytes() + self.members.capacity() * size_of::<Member>()
+    }
+}

@@ -1,0 +1,173 @@
+//! Which pane each row belongs to, and which rows come too late for any.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{
+    DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
+use corelane_stream::{BadRow, Clock, Error, OperatorContext, Result, RowErrors, RowPolicy, Watermark};
+
+use crate::row_json::row_json;
+use crate::window::Window;
+
+/// Assigns rows to panes. Keeps the time that has passed.
+pub struct Panes {
+    window: Window,
+    /// The event-time column; `None` means processing time.
+    time: Option<usize>,
+    /// No window that ends at or before this and a millisecond is open.
+    passed_ms: i64,
+    clock: Arc<dyn Clock>,
+    row_errors: Rc<dyn RowErrors>,
+    source: String,
+    pub late_rows: u64,
+    pub bad_rows: u64,
+}
+
+impl Panes {
+    /// # Errors
+    /// If the window's sizes do not fit, or the dead-letter output cannot be opened.
+    pub fn new(window: Window, time: Option<usize>, policy: &RowPolicy, context: &OperatorContext) -> Result<Self> {
+        window.check()?;
+        Ok(Panes {
+            window,
+            time,
+            passed_ms: Watermark::START.0,
+            clock: context.clock.clone(),
+            row_errors: context.row_errors(policy)?,
+            source: policy.table.clone(),
+            late_rows: 0,
+            bad_rows: 0,
+        })
+    }
+
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    pub fn row_errors(&self) -> &Rc<dyn RowErrors> {
+        &self.row_errors
+    }
+
+    pub fn passed_ms(&self) -> i64 {
+        self.passed_ms
+    }
+
+    /// Time has passed; it never goes back.
+    pub fn pass(&mut self, time_ms: i64) {
+        self.passed_ms = self.passed_ms.max(time_ms);
+    }
+
+    /// True if no window ending at `end` can take rows any more: its last millisecond has passed.
+    pub fn is_closed(&self, end: i64) -> bool {
+        end <= self.passed_ms.saturating_add(1) && self.passed_ms != Watermark::START.0
+    }
+
+    /// Leaves the rows that have a time and an open window, and the pane of each.
+    ///
+    /// # Errors
+    /// If a time is null and the policy is to fail, or the time column is none.
+    pub fn assign(&mut self, rows: RecordBatch, panes: &mut Vec<i64>) -> Result<RecordBatch> {
+        panes.clear();
+        let Some(time) = self.time else {
+            // Processing time does not go back, so rows cannot be late.
+            let now = self.clock.now_ms().max(self.passed_ms.saturating_add(1));
+            panes.resize(rows.num_rows(), self.window.pane_start(now));
+            return Ok(rows);
+        };
+        let times = rows.column(time).clone();
+        match times.data_type() {
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                self.fill(times.as_primitive::<TimestampMillisecondType>().values(), |time| time, panes);
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                let values = times.as_primitive::<TimestampMicrosecondType>().values();
+                self.fill(values, |time| time.div_euclid(1_000), panes);
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                let values = times.as_primitive::<TimestampNanosecondType>().values();
+                self.fill(values, |time| time.div_euclid(1_000_000), panes);
+            }
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                let times = cast(&times, &DataType::Timestamp(TimeUnit::Millisecond, None))?;
+                self.fill(times.as_primitive::<TimestampMillisecondType>().values(), |time| time, panes);
+            }
+            other => return Err(Error::internal(format!("a column of type {other} is no event time"))),
+        }
+        self.drop_unusable(rows, &times, panes)
+    }
+
+    /// About 1 ns a row: the pane of a row is most often that of the row before.
+    fn fill(&self, times: &[i64], milliseconds: impl Fn(i64) -> i64, panes: &mut Vec<i64>) {
+        let length = self.window.pane_ms();
+        let Some(first) = times.first() else { return };
+        let mut pane = self.window.pane_start(milliseconds(*first));
+        panes.reserve(times.len());
+        for time in times {
+            let time = milliseconds(*time);
+            if time.wrapping_sub(pane) as u64 >= length as u64 {
+                pane = self.window.pane_start(time);
+            }
+            panes.push(pane);
+        }
+    }
+
+    fn drop_unusable(&mut self, rows: RecordBatch, times: &ArrayRef, panes: &mut Vec<i64>) -> Result<RecordBatch> {
+        let earliest = panes.iter().copied().min();
+        // The earliest pane has the earliest last window.
+        let none_late = earliest.is_none_or(|pane| !self.is_closed(self.last_end(pane)));
+        if none_late && times.null_count() == 0 {
+            return Ok(rows);
+        }
+        let mut keep = Vec::with_capacity(panes.len());
+        for (row, pane) in panes.iter().enumerate() {
+            let (null, late) = (times.is_null(row), self.is_closed(self.last_end(*pane)));
+            keep.push(!null && !late);
+            if null {
+                self.reject(&rows, row)?;
+            } else if late {
+                self.late(&rows, row)?;
+            }
+        }
+        let mut kept = keep.iter();
+        panes.retain(|_| *kept.next().expect("one decision for each row"));
+        Ok(filter_record_batch(&rows, &BooleanArray::from(keep))?)
+    }
+
+    /// The end of the last window that holds a pane.
+    pub fn last_end(&self, pane: i64) -> i64 {
+        match self.window {
+            Window::Tumble { size_ms, .. } | Window::Hop { size_ms, .. } => pane.saturating_add(size_ms),
+            Window::Cumulate { size_ms, offset_ms, .. } => pane - (pane - offset_ms).rem_euclid(size_ms) + size_ms,
+        }
+    }
+
+    fn reject(&mut self, rows: &RecordBatch, row: usize) -> Result<()> {
+        self.bad_rows += 1;
+        let raw = row_json(rows, row)?;
+        self.row_errors.bad(&BadRow {
+            source: &self.source,
+            position: None,
+            raw: &raw,
+            reason: "the event time is null",
+        })
+    }
+
+    /// Counts and reports a row that came after its last window closed.
+    ///
+    /// # Errors
+    /// If the dead letter cannot be written.
+    pub fn late(&mut self, rows: &RecordBatch, row: usize) -> Result<()> {
+        self.late_rows += 1;
+        let raw = row_json(rows, row)?;
+        self.row_errors.late(&BadRow {
+            source: &self.source,
+            position: None,
+            raw: &raw,
+            reason: "its window has closed",
+        })
+    }
+}
