@@ -18,6 +18,9 @@ const PACKED_ROWS_MIN: usize = 32_768;
 /// Rows below which a chunk is grown by copying rather than followed by another.
 const CHUNK_ROWS_MIN: usize = 1_024;
 
+/// Shows every place that someone holds, to read or to change.
+pub type Visit<'a> = dyn FnMut(&mut dyn FnMut(&mut At)) + 'a;
+
 pub struct History {
     schema: SchemaRef,
     chunks: Vec<RecordBatch>,
@@ -80,8 +83,8 @@ impl History {
         2 * self.packed + PACKED_ROWS_MIN < self.rows
     }
 
-    /// Drops the dead rows. `visit` shows every place that is held, to read or to change.
-    pub fn pack(&mut self, visit: &mut dyn FnMut(&mut dyn FnMut(&mut At))) -> Result<()> {
+    /// Drops the rows whose places nobody holds.
+    pub fn pack(&mut self, visit: &mut Visit<'_>) -> Result<()> {
         let mut alive: Vec<Vec<bool>> = self.chunks.iter().map(|chunk| vec![false; chunk.num_rows()]).collect();
         visit(&mut |at| alive[at.chunk as usize][at.row as usize] = true);
         let mut places: Vec<Vec<u32>> = Vec::with_capacity(alive.len());

@@ -143,7 +143,7 @@ impl Keys {
         let keys = ids.iter().map(|id| self.keys[*id as usize].as_deref().unwrap_or_default());
         match &self.encoding {
             Encoding::Text => {
-                let texts: Result<Vec<Option<&str>>> = keys.map(|key| text_of(key)).collect();
+                let texts: Result<Vec<Option<&str>>> = keys.map(text_of).collect();
                 Ok(vec![Arc::new(StringViewArray::from(texts?))])
             }
             Encoding::Rows(converter) => {

@@ -96,7 +96,7 @@ impl Pick {
                 let nulls: Vec<_> = chunks.iter().map(|chunk| chunk.logical_nulls()).collect();
                 let add = |queue: &mut VecDeque<At>, at: At, unbounded: bool| {
                     let valid = nulls[at.chunk as usize].as_ref().is_none_or(|nulls| nulls.is_valid(at.row as usize));
-                    if valid && !(unbounded && !queue.is_empty()) {
+                    if valid && (!unbounded || queue.is_empty()) {
                         queue.push_back(at);
                     }
                 };
@@ -177,7 +177,7 @@ impl Pick {
             };
             while queue.pop_back_if(|other| displaces(*other)).is_some() {}
             // For ever, the best is all that can be a result.
-            if !(unbounded && !queue.is_empty()) {
+            if !unbounded || queue.is_empty() {
                 queue.push_back(at);
             }
         };

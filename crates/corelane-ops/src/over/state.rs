@@ -194,7 +194,7 @@ impl Over {
             return Ok(rows.slice(0, if worker == 0 { rows.num_rows() } else { 0 }));
         }
         let mut hashes = Vec::new();
-        hash_columns(&rows.project(key)?.columns().to_vec(), rows.num_rows(), &mut hashes)?;
+        hash_columns(rows.project(key)?.columns(), rows.num_rows(), &mut hashes)?;
         let own: BooleanArray = hashes.iter().map(|hash| Some(KeyGroup::of(*hash).worker(workers) == worker)).collect();
         Ok(compute::filter_record_batch(rows, &own)?)
     }

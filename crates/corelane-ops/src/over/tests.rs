@@ -197,8 +197,11 @@ impl Row {
     }
 }
 
-/// Every kind of call, beside the naive answer over the rows of its frame.
-fn calls() -> Vec<(OverCall, fn(&[&Row], &[&Row]) -> String)> {
+/// The naive answer over the rows of a frame, and over all rows of the key so far.
+type Naive = fn(&[&Row], &[&Row]) -> String;
+
+/// Every kind of call, beside its naive answer.
+fn calls() -> Vec<(OverCall, Naive)> {
     fn shown(value: Option<i64>) -> String {
         value.map_or("null".to_owned(), |value| value.to_string())
     }
