@@ -10,11 +10,10 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMillisecondArray};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use corelane_stream::operator::StateWriter;
 use corelane_stream::{
-    ChangelogBatch, Error, Operator, OperatorContext, OperatorCounters, OperatorSpec, Output, Progress, Result,
-    Watermark,
+    ChangelogBatch, Error, Operator, OperatorContext, OperatorCounters, Output, Progress, Result, Watermark,
 };
 
 use crate::aggregate::AggregateCall;
