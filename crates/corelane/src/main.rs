@@ -40,10 +40,9 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> Result<Exit, Failed> {
-    let color = arguments.color;
     match arguments.command {
-        Command::Run(run) => run::run(run, color),
-        Command::Explain(explain) => run::explain(explain, color),
+        Command::Run(run) => run::run(run),
+        Command::Explain(explain) => run::explain(explain),
         Command::Doctor(doctor) => doctor::doctor(&doctor),
         Command::Config(ConfigCommand::Show(config)) => settings::show(&config),
         Command::Completions { shell } => {

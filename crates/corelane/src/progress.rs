@@ -14,33 +14,38 @@ const REDRAWS_HZ: u8 = 8;
 /// A bar shows up after this long: shorter jobs need none.
 const BAR_DELAY: Duration = Duration::from_millis(300);
 
+/// Numbers are asked for no more often than this, however many batches come.
+const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
+
 /// The bar of one job.
 #[derive(Debug)]
 pub struct Progress {
     /// `None` if nobody is looking.
     bar: Option<ProgressBar>,
     start: Instant,
-    shown: bool,
+    /// When it was last brought up to date; `None` before the first time.
+    shown: Option<Instant>,
 }
 
 impl Progress {
     pub fn hidden() -> Progress {
-        Progress { bar: None, start: Instant::now(), shown: false }
+        Progress { bar: None, start: Instant::now(), shown: None }
     }
 
     pub fn drawn() -> Progress {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(REDRAWS_HZ));
-        Progress { bar: Some(bar), start: Instant::now(), shown: false }
+        Progress { bar: Some(bar), start: Instant::now(), shown: None }
     }
 
-    pub fn update(&mut self, now: &JobProgress) {
+    /// Asks for numbers and shows them, if it is time to.
+    pub fn update(&mut self, numbers: impl FnOnce() -> JobProgress) {
         let elapsed = self.start.elapsed();
         let Some(bar) = &self.bar else { return };
-        if elapsed < BAR_DELAY {
+        if elapsed < BAR_DELAY || self.shown.is_some_and(|shown| shown.elapsed() < UPDATE_INTERVAL) {
             return;
         }
-        if !self.shown {
-            self.shown = true;
+        let now = numbers();
+        if self.shown.replace(Instant::now()).is_none() {
             bar.reset_elapsed();
             bar.set_style(style(now.bytes_total.is_some()));
             if let Some(total) = now.bytes_total {
@@ -48,13 +53,13 @@ impl Progress {
             }
         }
         bar.set_position(now.bytes_in.min(now.bytes_total.unwrap_or(u64::MAX)));
-        bar.set_message(line(now, elapsed));
+        bar.set_message(line(&now, elapsed));
     }
 
     /// Takes the bar away while something else is written to the terminal.
     pub fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
-            Some(bar) if self.shown => bar.suspend(write),
+            Some(bar) if self.shown.is_some() => bar.suspend(write),
             Some(_) | None => write(),
         }
     }

@@ -10,7 +10,7 @@ use corelane_server::{
     SystemClock,
 };
 
-use crate::arguments::{Color, ExplainArguments, RunArguments, ScriptArguments};
+use crate::arguments::{ExplainArguments, RunArguments, ScriptArguments};
 use crate::exit::{Exit, Failed, reason};
 use crate::output::{Destination, Layout, Results, Shape};
 use crate::progress::{self, Progress, Summary};
@@ -25,7 +25,7 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// Whatever ends it early.
-pub fn run(arguments: RunArguments, _color: Color) -> Result<Exit, Failed> {
+pub fn run(arguments: RunArguments) -> Result<Exit, Failed> {
     let options = SessionOptions {
         settings: settings::load(&arguments.runtime)?,
         clock: Arc::new(SystemClock::new()),
@@ -63,9 +63,9 @@ pub fn run(arguments: RunArguments, _color: Color) -> Result<Exit, Failed> {
 ///
 /// # Errors
 /// Whatever is wrong with the script.
-pub fn explain(arguments: ExplainArguments, color: Color) -> Result<Exit, Failed> {
+pub fn explain(arguments: ExplainArguments) -> Result<Exit, Failed> {
     let ExplainArguments { script, runtime } = arguments;
-    run(RunArguments::explain(script, runtime), color)
+    run(RunArguments::explain(script, runtime))
 }
 
 fn effect(arguments: &RunArguments) -> Effect {
@@ -161,20 +161,14 @@ impl Runner<'_> {
     }
 
     fn job(&mut self, job: RunningJob) -> Result<(), Failed> {
-        let quiet = self.arguments.quiet;
-        let watched = progress::watched() && !quiet;
+        let watched = progress::watched() && !self.arguments.quiet;
         let mut progress = if watched && !self.arguments.no_progress { Progress::drawn() } else { Progress::hidden() };
         let pumped = self.pump(&job, &mut progress);
         if pumped.is_err() {
             job.cancel();
         }
         progress.finish();
-        let notices = job.notices();
         let waited = job.wait();
-        if !quiet {
-            // As elsewhere: where standard error is closed nobody reads it.
-            notices.iter().for_each(|notice| drop(writeln!(io::stderr(), "note: {notice}")));
-        }
         // What failed the output is the cause, what the job says to its cancelling is not.
         let results = pumped?;
         let report = waited?;
@@ -195,6 +189,7 @@ impl Runner<'_> {
         let shape = |schema| Shape { schema, mode: job.mode(), bounded: job.bounded() };
         let mut results = job.schema().map(|schema| Results::new(&layout, &shape(schema))).transpose()?;
         let mut obeyed = Request::GoOn;
+        let mut told = 0;
         loop {
             let request = self.interrupts.request();
             if obeyed < request {
@@ -208,7 +203,8 @@ impl Runner<'_> {
             let mut next = job.next(Duration::ZERO);
             if matches!(next, Collected::Nothing) {
                 self.out.flush()?;
-                progress.update(&job.progress());
+                told = self.tell(&job.notices(), told, progress);
+                progress.update(|| job.progress());
                 next = job.next(LOOK_UP);
             }
             match next {
@@ -217,12 +213,25 @@ impl Runner<'_> {
                         let out = &mut self.out;
                         progress.suspend(|| results.push(batch, out))?;
                     }
-                    progress.update(&job.progress());
+                    progress.update(|| job.progress());
                 }
                 Collected::Nothing => {}
-                Collected::End => return Ok(results),
+                Collected::End => {
+                    self.tell(&job.notices(), told, progress);
+                    return Ok(results);
+                }
             }
         }
+    }
+
+    /// Prints the notices after those already told; returns how many are told now.
+    fn tell(&self, notices: &[String], told: usize, progress: &Progress) -> usize {
+        if !self.arguments.quiet && told < notices.len() {
+            // As elsewhere: where standard error is closed nobody reads it.
+            let text: String = notices[told..].iter().map(|notice| format!("note: {notice}\n")).collect();
+            let _ = progress.suspend(|| io::stderr().write_all(text.as_bytes()));
+        }
+        notices.len()
     }
 }
 

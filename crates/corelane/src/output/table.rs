@@ -40,10 +40,12 @@ pub fn boxed(header: &[&str], numeric: &[bool], rows: Vec<Vec<String>>, arrangem
 pub struct Boxed {
     schema: SchemaRef,
     arrangement: ContentArrangement,
-    /// Rows kept from the start, and as many from the end.
-    half: usize,
+    /// Rows kept from the start.
+    head_max: usize,
+    /// Rows kept from the end.
+    tail_max: usize,
     head: Vec<Vec<String>>,
-    /// At least the last `half` rows after the head.
+    /// At least the last `tail_max` rows after the head.
     tail: VecDeque<RecordBatch>,
     tail_rows: usize,
     rows: usize,
@@ -52,15 +54,25 @@ pub struct Boxed {
 impl Boxed {
     /// A box of all rows, or of the first and last ones of more than `rows_max`.
     pub fn new(schema: SchemaRef, rows_max: Option<usize>, arrangement: ContentArrangement) -> Boxed {
-        let half = rows_max.map_or(usize::MAX / 2, |rows_max| rows_max.div_ceil(2));
-        Boxed { schema, arrangement, half, head: Vec::new(), tail: VecDeque::new(), tail_rows: 0, rows: 0 }
+        let rows_max = rows_max.unwrap_or(usize::MAX);
+        let (head_max, tail_max) = (rows_max.div_ceil(2), rows_max / 2);
+        Boxed {
+            schema,
+            arrangement,
+            head_max,
+            tail_max,
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            tail_rows: 0,
+            rows: 0,
+        }
     }
 
     fn keep_in_tail(&mut self, rows: RecordBatch) {
         self.tail_rows += rows.num_rows();
         self.tail.push_back(rows);
         while let Some(first) = self.tail.front() {
-            if self.tail_rows - first.num_rows() < self.half {
+            if self.tail_rows - first.num_rows() < self.tail_max {
                 break;
             }
             self.tail_rows -= first.num_rows();
@@ -74,7 +86,7 @@ impl Boxed {
         for rows in &self.tail {
             texts(rows, &mut tail)?;
         }
-        let skipped = tail.len().saturating_sub(self.half);
+        let skipped = tail.len().saturating_sub(self.tail_max);
         let hidden = self.rows - shown.len() - (tail.len() - skipped);
         if hidden != 0 {
             shown.push(vec!["·".into(); self.schema.fields().len()]);
@@ -90,7 +102,7 @@ impl Printer for Boxed {
     fn rows(&mut self, batch: &ChangelogBatch, _out: &mut String) -> Result<()> {
         let rows = batch.rows();
         self.rows += rows.num_rows();
-        let head = rows.num_rows().min(self.half - self.head.len());
+        let head = rows.num_rows().min(self.head_max - self.head.len());
         texts(&rows.slice(0, head), &mut self.head)?;
         if head < rows.num_rows() {
             self.keep_in_tail(rows.slice(head, rows.num_rows() - head));

@@ -119,6 +119,8 @@ fn a_long_table_shows_its_ends() {
         "#]];
         expected.assert_eq(&printed(Format::Table, Some(4), ChangelogMode::Append, batches.collect()));
     }
+    let odd = printed(Format::Table, Some(3), ChangelogMode::Append, vec![ChangelogBatch::append(numbers(0..9))]);
+    assert!(odd.ends_with("9 rows (3 shown; --max-rows or --format csv shows more)\n"), "{odd}");
     let fits = printed(Format::Table, Some(4), ChangelogMode::Append, vec![ChangelogBatch::append(numbers(0..4))]);
     assert!(fits.ends_with("\n4 rows\n") && !fits.contains('·'), "{fits}");
 }
