@@ -22,9 +22,9 @@ struct State {
     batches: VecDeque<ChangelogBatch>,
     /// Workers that found no room and want to be woken.
     waiting: Vec<Waker>,
-    /// Workers whose sink is closed.
+    /// Sinks opened, and of these closed again. Rows are gathered, so one worker opens one.
+    opened: usize,
     closed: usize,
-    workers: Option<usize>,
     /// The reader went away: rows are dropped.
     abandoned: bool,
 }
@@ -91,7 +91,7 @@ impl Collector {
                 waiting.iter().for_each(Waker::wake_by_ref);
                 return Collected::Batch(batch);
             }
-            if state.workers == Some(state.closed) {
+            if 0 < state.opened && state.opened == state.closed {
                 return Collected::End;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -133,7 +133,7 @@ impl SinkSpec for CollectSpec {
     }
 
     fn open(&self, context: &SinkContext) -> Result<Box<dyn Sink>> {
-        self.shared.lock().workers = Some(context.workers);
+        self.shared.lock().opened += 1;
         Ok(Box::new(CollectSink { shared: Arc::clone(&self.shared), waker: context.waker.clone() }))
     }
 

@@ -11,6 +11,9 @@ use corelane_stream::{ChangelogMode, Dataflow, Result, Watermark};
 
 use crate::collect::{Collected, Collector};
 
+/// How often a reader without rows looks whether the job has failed.
+const LOOK_FOR_END: Duration = Duration::from_millis(20);
+
 /// A job that runs; dropping it stops it.
 pub struct RunningJob {
     handle: JobHandle,
@@ -64,15 +67,23 @@ impl RunningJob {
         let Some(result) = &self.result else {
             return self.await_end(timeout);
         };
-        match result.collector.next(timeout) {
-            Collected::Nothing if self.handle.has_ended() => {
-                // Rows may have come between the two looks.
-                match result.collector.next(Duration::ZERO) {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let found = result.collector.next(left.min(LOOK_FOR_END));
+            if !matches!(found, Collected::Nothing) {
+                return found;
+            }
+            if self.handle.has_ended() {
+                // A job that failed early never opened its sink; one that did may have left rows.
+                return match result.collector.next(Duration::ZERO) {
                     Collected::Nothing => Collected::End,
                     found => found,
-                }
+                };
             }
-            found => found,
+            if left <= LOOK_FOR_END {
+                return Collected::Nothing;
+            }
         }
     }
 

@@ -214,7 +214,8 @@ impl Session {
                 if let Some(done) = self.taken(&name, create.if_not_exists, &create.name)? {
                     return Ok(done);
                 }
-                let table = corelane_sql::create::create_table(&self.catalog, &self.functions, create, &statement.text)?;
+                let table =
+                    corelane_sql::create::create_table(&self.catalog, &self.functions, create, &statement.text)?;
                 self.catalog.insert(name.clone(), Relation::Table(Arc::new(table)));
                 Ok(Answer::Done(format!("table {name} created")))
             }
@@ -231,8 +232,7 @@ impl Session {
             }
             StatementKind::Drop { kind, if_exists, name, .. } => self.drop_relation(*kind, *if_exists, name),
             StatementKind::Set { key, value, key_span, .. } => {
-                self.set_option(key, value)
-                    .map_err(|error| Stop::Sql(SqlError::from(error).at(*key_span)))?;
+                self.set_option(key, value).map_err(|error| Stop::Sql(SqlError::from(error).at(*key_span)))?;
                 Ok(Answer::Done(format!("{key} = {value}")))
             }
             StatementKind::Reset { key, .. } => {
@@ -243,8 +243,13 @@ impl Session {
                 Ok(Answer::Done("options reset".to_owned()))
             }
             StatementKind::ShowOptions => {
-                let value = |option: &SessionOption| self.set.get(option.name).cloned().unwrap_or_else(|| option.default.to_owned());
-                Ok(rows(["option", "value", "help"], OPTIONS.iter().map(|option| [option.name.to_owned(), value(option), option.help.to_owned()])))
+                let value = |option: &SessionOption| {
+                    self.set.get(option.name).cloned().unwrap_or_else(|| option.default.to_owned())
+                };
+                Ok(rows(
+                    ["option", "value", "help"],
+                    OPTIONS.iter().map(|option| [option.name.to_owned(), value(option), option.help.to_owned()]),
+                ))
             }
             StatementKind::ShowTables => {
                 let tables = self.catalog.relations().map(|(name, _)| [name.to_owned()]);
@@ -381,7 +386,13 @@ impl Session {
         rows(
             ["connector", "option", "default", "required", "help"],
             connectors.iter().flat_map(|connector| {
-                let head = [connector.name().to_owned(), String::new(), String::new(), String::new(), connector.help().to_owned()];
+                let head = [
+                    connector.name().to_owned(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    connector.help().to_owned(),
+                ];
                 let options = connector.options();
                 std::iter::once(head).chain(options.into_iter().map(|option| {
                     [
@@ -421,9 +432,9 @@ impl Session {
 }
 
 fn show_functions() -> Answer {
-    let scalars = corelane_sql::functions::FUNCTIONS.iter().map(|def| {
-        [def.name.to_owned(), def.category.name().to_owned(), def.usage.to_owned(), def.help.to_owned()]
-    });
+    let scalars = corelane_sql::functions::FUNCTIONS
+        .iter()
+        .map(|def| [def.name.to_owned(), def.category.name().to_owned(), def.usage.to_owned(), def.help.to_owned()]);
     let aggregates = corelane_sql::AGGREGATES
         .iter()
         .map(|def| [def.name.to_owned(), "aggregate".to_owned(), def.usage.to_owned(), def.help.to_owned()]);
@@ -446,10 +457,5 @@ fn rows<const N: usize>(names: [&str; N], rows: impl IntoIterator<Item = [String
 }
 
 fn failure(error: SqlError, sql: &str, name: &str) -> Failure {
-    Failure {
-        kind: error.kind,
-        message: error.message.clone(),
-        place: error.place(sql, name),
-        hint: error.hint,
-    }
+    Failure { kind: error.kind, message: error.message.clone(), place: error.place(sql, name), hint: error.hint }
 }

@@ -1,7 +1,7 @@
 //! The connectors of `corelane-connectors` as the planner asks for them.
 
-use corelane_connectors::{CONNECTORS, check_options, connector, row_policy};
 use corelane_connectors::filesystem::table_options_for_path;
+use corelane_connectors::{CONNECTORS, check_options, connector, row_policy};
 use corelane_sql::Connectors;
 use corelane_stream::{Connector, Result, RowPolicy, TableOptions};
 

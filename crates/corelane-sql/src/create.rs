@@ -77,7 +77,9 @@ pub fn create_table(
     let connector = find_connector(catalog, &declaration.options, statement)?;
     let inferred = statement.columns.is_empty() && declaration.columns.is_empty();
     if inferred {
-        let schema = connector.infer_schema(&declaration.options).map_err(|error| SqlError::from(error).at_node(&statement.name))?;
+        let schema = connector
+            .infer_schema(&declaration.options)
+            .map_err(|error| SqlError::from(error).at_node(&statement.name))?;
         declaration.columns = physical_columns(&schema);
     }
     add_columns(catalog, functions, &mut declaration, &statement.columns)?;
@@ -95,8 +97,8 @@ pub fn create_table(
     if !statement.primary_key.is_empty() {
         declaration.primary_key = named_columns(&statement.primary_key, "PRIMARY KEY")?;
     }
-    let table = assemble(catalog, name, declaration, connector, text)
-        .map_err(|error| error.at(error_span(statement)))?;
+    let table =
+        assemble(catalog, name, declaration, connector, text).map_err(|error| error.at(error_span(statement)))?;
     Ok(table)
 }
 
@@ -125,17 +127,17 @@ fn find_connector(
         .map_err(|error| SqlError::from(error).at(option.and_then(|option| option.value_span)))?;
     catalog.connectors.check_options(connector, options).map_err(|error| {
         let error = SqlError::from(error);
-        let wrong = statement.options.iter().find(|option| error.message.contains(&format!("{:?}", option.key)) || error.message.contains(&format!("'{}'", option.key)));
+        let wrong = statement.options.iter().find(|option| {
+            error.message.contains(&format!("{:?}", option.key)) || error.message.contains(&format!("'{}'", option.key))
+        });
         error.at(wrong.and_then(|option| option.key_span)).at(error_span(statement))
     })?;
     Ok(connector)
 }
 
 fn physical_columns(schema: &SchemaRef) -> Vec<Column> {
-    let column = |(index, field): (usize, &FieldRef)| Column {
-        field: field.clone(),
-        source: ColumnSource::Physical(index),
-    };
+    let column =
+        |(index, field): (usize, &FieldRef)| Column { field: field.clone(), source: ColumnSource::Physical(index) };
     schema.fields().iter().enumerate().map(column).collect()
 }
 
@@ -159,11 +161,14 @@ fn add_columns(
         };
         match &definition.kind {
             ColumnKind::Physical { data_type, not_null } => {
-                let physical = declaration.columns.iter().filter(|column| matches!(column.source, ColumnSource::Physical(_))).count();
-                declaration.columns.push(Column {
-                    field: field(data_type, !not_null)?,
-                    source: ColumnSource::Physical(physical),
-                });
+                let physical = declaration
+                    .columns
+                    .iter()
+                    .filter(|column| matches!(column.source, ColumnSource::Physical(_)))
+                    .count();
+                declaration
+                    .columns
+                    .push(Column { field: field(data_type, !not_null)?, source: ColumnSource::Physical(physical) });
             }
             ColumnKind::Metadata { data_type, from, .. } => {
                 let key = from.clone().unwrap_or_else(|| name.clone());
@@ -171,15 +176,16 @@ fn add_columns(
                     .columns
                     .push(Column { field: field(data_type, true)?, source: ColumnSource::Metadata(key) });
             }
-            ColumnKind::Computed { expr } => computed.push((declaration.columns.len() + computed.len(), definition, expr)),
+            ColumnKind::Computed { expr } => {
+                computed.push((declaration.columns.len() + computed.len(), definition, expr))
+            }
         }
     }
     let base = base_schema(&declaration.columns)?;
     for (index, definition, expression) in computed {
-        let expression = bind_expression(catalog, functions, expression, &base)
-            .map_err(|error| error.at(Some(definition.span)))?;
-        let (_, field) =
-            expression.to_field(&base).map_err(crate::bind::sql_error)?;
+        let expression =
+            bind_expression(catalog, functions, expression, &base).map_err(|error| error.at(Some(definition.span)))?;
+        let (_, field) = expression.to_field(&base).map_err(crate::bind::sql_error)?;
         let name = &definition.name.value;
         let processing = is_proctime(&expression);
         let mut field = Field::new(name, field.data_type().clone(), true);
@@ -253,7 +259,8 @@ fn named_columns(columns: &[Column], names: &[Ident], what: &str) -> Result<Vec<
     for name in names {
         if !columns.iter().any(|column| *column.field.name() == name.value) {
             let known = columns.iter().map(|column| column.field.name().as_str());
-            let mut error = SqlError::new(format!("{what} names column {:?}, which the table does not have", name.value));
+            let mut error =
+                SqlError::new(format!("{what} names column {:?}, which the table does not have", name.value));
             if let Some(close) = closest(&name.value, known) {
                 error = error.with_hint(format!("did you mean {close:?}?"));
             }
@@ -294,7 +301,13 @@ fn assemble(
         primary_key: declaration.primary_key,
         policy: Arc::new(policy),
     };
-    Ok(Table { columns: declaration.columns, definition, connector, watermark: declaration.watermark, text: text.to_owned() })
+    Ok(Table {
+        columns: declaration.columns,
+        definition,
+        connector,
+        watermark: declaration.watermark,
+        text: text.to_owned(),
+    })
 }
 
 /// What `LIKE` takes over: columns, and by Flink's defaults everything else as well.

@@ -91,7 +91,10 @@ impl Planner<'_> {
             let table = self.target(insert)?;
             let bound = self.bind(&insert.query, insert.emit)?;
             let plan = fitted(bound.plan, insert, &table)?;
-            let sink = table.connector.sink(&table.definition).map_err(|error| SqlError::from(error).at_node(&insert.table))?;
+            let sink = table
+                .connector
+                .sink(&table.definition)
+                .map_err(|error| SqlError::from(error).at_node(&insert.table))?;
             lowering
                 .add_query(&plan, bound.emit_changes, table.name(), sink)
                 .map_err(|error| error.at(Some(insert.span)))?;
@@ -108,7 +111,8 @@ impl Planner<'_> {
         match self.catalog.get(&name) {
             Some(Relation::Table(table)) => Ok(table.clone()),
             Some(Relation::View(_)) => {
-                Err(SqlError::new(format!("{name:?} is a view, and rows are inserted into tables")).at_node(&insert.table))
+                Err(SqlError::new(format!("{name:?} is a view, and rows are inserted into tables"))
+                    .at_node(&insert.table))
             }
             None => {
                 let mut error = SqlError::new(format!("there is no table named {name:?}"));
@@ -142,7 +146,8 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPl
     let mut columns: Vec<Option<Expr>> = vec![None; writable.len()];
     for (column, target) in given.into_iter().zip(targets) {
         let field = &writable[target];
-        let found = ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
+        let found =
+            ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
         columns[target] = Some(fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?);
     }
     let columns = columns.into_iter().zip(&writable).map(|(column, field)| match column {

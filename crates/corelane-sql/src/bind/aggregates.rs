@@ -25,9 +25,7 @@ impl AggregateUDFImpl for StreamingAggregate {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.function
-            .return_type(arguments)
-            .map_err(|error| DataFusionError::Plan(error.message().to_owned()))
+        self.function.return_type(arguments).map_err(|error| DataFusionError::Plan(error.message().to_owned()))
     }
 
     fn is_nullable(&self) -> bool {
@@ -50,7 +48,11 @@ impl AggregateUDFImpl for StreamingAggregate {
             _ => 1,
         };
         if arguments.len() > limit {
-            return datafusion_common::plan_err!("{} takes {limit} argument(s), not {}", self.function.name(), arguments.len());
+            return datafusion_common::plan_err!(
+                "{} takes {limit} argument(s), not {}",
+                self.function.name(),
+                arguments.len()
+            );
         }
         let coerced = |argument: &DataType| match self.function {
             AggregateFunction::StddevPop

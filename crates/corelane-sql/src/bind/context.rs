@@ -124,8 +124,7 @@ impl<'a> BindContext<'a> {
     pub fn plan_query(&self, query: &Query) -> Result<LogicalPlan> {
         let mut query = query.clone();
         rewrite_query(&mut query, &self.windows).map_err(|error| DataFusionError::External(Box::new(error)))?;
-        SqlToRel::new_with_options(self, parser_options())
-            .sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
+        SqlToRel::new_with_options(self, parser_options()).sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
     }
 
     fn view_plan(&self, view: &crate::catalog::View) -> Result<LogicalPlan> {
@@ -162,7 +161,8 @@ impl<'a> BindContext<'a> {
                 if !looks_like_path(name) {
                     return Err(unknown_table(name, self.catalog));
                 }
-                let table = infer_table(self.catalog, name).map_err(|error| DataFusionError::External(Box::new(error)))?;
+                let table =
+                    infer_table(self.catalog, name).map_err(|error| DataFusionError::External(Box::new(error)))?;
                 let table = Arc::new(table);
                 self.inferred.borrow_mut().insert(name.to_owned(), table.clone());
                 Ok(scan(table))

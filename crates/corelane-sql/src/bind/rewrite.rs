@@ -215,9 +215,9 @@ fn interval_ms(interval: &Expr) -> Result<i64, SqlError> {
         return Err(SqlError::new("the length of a window must be an INTERVAL literal").at_node(interval));
     };
     let value = interval_value(literal).map_err(|error| error.at_node(interval))?;
-    value.millis().ok_or_else(|| {
-        SqlError::new("the length of a window must be a whole number of milliseconds").at_node(interval)
-    })
+    value
+        .millis()
+        .ok_or_else(|| SqlError::new("the length of a window must be a whole number of milliseconds").at_node(interval))
 }
 
 /// A place holder until the FROM clause is swapped in.

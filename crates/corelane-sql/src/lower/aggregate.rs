@@ -102,8 +102,7 @@ impl BoundCall {
     }
 
     fn place(self, inputs: &mut Inputs<'_>) -> Result<AggregateCall, SqlError> {
-        let arguments =
-            self.arguments.iter().map(|argument| inputs.column(argument)).collect::<Result<_, _>>()?;
+        let arguments = self.arguments.iter().map(|argument| inputs.column(argument)).collect::<Result<_, _>>()?;
         let filter = self.filter.as_ref().map(|filter| inputs.column(filter)).transpose()?;
         Ok(AggregateCall {
             function: self.function,

@@ -131,9 +131,8 @@ impl Lowering {
 
 /// A typed, checked physical expression over a relation's columns.
 pub(super) fn physical(expression: &Expr, names: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
-    let physical =
-        create_physical_expr(expression, names, &ExecutionProps::new(), &PhysicalPlanningContext::default())
-            .map_err(planning)?;
+    let physical = create_physical_expr(expression, names, &ExecutionProps::new(), &PhysicalPlanningContext::default())
+        .map_err(planning)?;
     checked(physical).map_err(SqlError::from)
 }
 

@@ -46,11 +46,8 @@ impl Lowering {
 
     /// `SELECT 1`: one row without columns; or no row at all.
     pub(super) fn empty(&mut self, empty: &EmptyRelation, position: bool) -> Result<Relation, SqlError> {
-        let rows = if empty.produce_one_row {
-            one_row()
-        } else {
-            RecordBatch::new_empty(physical_schema(&empty.schema))
-        };
+        let rows =
+            if empty.produce_one_row { one_row() } else { RecordBatch::new_empty(physical_schema(&empty.schema)) };
         Ok(self.literal_rows(rows, position))
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use corelane_ops::over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
 use corelane_ops::AggregateCall;
+use corelane_ops::over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
 use corelane_stream::{ChangelogMode, Exchange, OperatorSpec};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::WindowFunction;
@@ -122,8 +122,10 @@ fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<O
             return Ok(OverFunction::Lag { argument: inputs.column(value)?, offset, default });
         }
         "lead" => {
-            return Err(SqlError::new("LEAD looks at rows that have not come yet, so over a stream it never has an answer")
-                .with_hint("use LAG with the roles of the rows exchanged"));
+            return Err(SqlError::new(
+                "LEAD looks at rows that have not come yet, so over a stream it never has an answer",
+            )
+            .with_hint("use LAG with the roles of the rows exchanged"));
         }
         _ => {}
     }
@@ -181,9 +183,9 @@ fn over_frame(function: &WindowFunction) -> Result<OverFrame, SqlError> {
         WindowFrameUnits::Range => {
             let preceding_ms = match start {
                 None => None,
-                Some(value) => {
-                    Some(span_ms(value).ok_or_else(|| SqlError::new("RANGE BETWEEN takes an INTERVAL of fixed length"))?)
-                }
+                Some(value) => Some(
+                    span_ms(value).ok_or_else(|| SqlError::new("RANGE BETWEEN takes an INTERVAL of fixed length"))?,
+                ),
             };
             Ok(OverFrame::Range { preceding_ms })
         }

@@ -57,7 +57,8 @@ impl Lowering {
 
         let strategy = match watermark {
             Some((expression, text)) => {
-                let strategy = ColumnWatermark::new(physical(&expression, &names)?, &read, text, self.options.idle_timeout_ms)?;
+                let strategy =
+                    ColumnWatermark::new(physical(&expression, &names)?, &read, text, self.options.idle_timeout_ms)?;
                 Some(Arc::new(strategy) as Arc<dyn WatermarkStrategy>)
             }
             None => None,

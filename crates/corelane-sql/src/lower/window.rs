@@ -133,8 +133,10 @@ pub(super) fn check_append(input: &Relation, what: &str) -> Result<(), SqlError>
     if input.mode == ChangelogMode::Append {
         return Ok(());
     }
-    Err(SqlError::new(format!("{what} over a result that changes (its rows are updated or deleted) is not supported yet"))
-        .with_hint("window the rows before they are aggregated"))
+    Err(SqlError::new(format!(
+        "{what} over a result that changes (its rows are updated or deleted) is not supported yet"
+    ))
+    .with_hint("window the rows before they are aggregated"))
 }
 
 impl Lowering {
@@ -146,7 +148,9 @@ impl Lowering {
         let Expr::Column(column) = &window.time else { return Err(SqlError::new("a window needs a time column")) };
         let time = names.maybe_index_of_column(column).ok_or_else(|| SqlError::new("a window needs a time column"))?;
         if !is_event_time(names.field(time)) {
-            return Err(SqlError::new("rows can only be given windows of event time; on processing time, aggregate by window_start and window_end"));
+            return Err(SqlError::new(
+                "rows can only be given windows of event time; on processing time, aggregate by window_start and window_end",
+            ));
         }
         let spec = WindowAssignSpec { input: input.schema.clone(), time, window: window.window };
         let schema = spec.schema();

@@ -47,13 +47,11 @@ pub fn setups(workers: &[usize], batch_rows: &[usize]) -> Vec<Setup> {
 /// The drivers this machine can run. Where io_uring is refused, says so once.
 pub fn drivers() -> &'static [&'static str] {
     use std::sync::LazyLock;
-    static DRIVERS: LazyLock<Vec<&str>> = LazyLock::new(|| {
-        match glommio_refusal() {
-            None => vec!["threads", "glommio"],
-            Some(reason) => {
-                eprintln!("tests run on the thread driver only: {reason}");
-                vec!["threads"]
-            }
+    static DRIVERS: LazyLock<Vec<&str>> = LazyLock::new(|| match glommio_refusal() {
+        None => vec!["threads", "glommio"],
+        Some(reason) => {
+            eprintln!("tests run on the thread driver only: {reason}");
+            vec!["threads"]
         }
     });
     &DRIVERS
@@ -74,12 +72,8 @@ pub fn session(setup: Setup) -> Session {
         flag("no-pin", &"true"),
     ];
     let settings = Settings::resolve(&Sources { flags, environment: Vec::new(), file: None }).expect("test settings");
-    let options = SessionOptions {
-        settings,
-        clock: Arc::new(SystemClock::new()),
-        sets: Vec::new(),
-        effect: Effect::Run,
-    };
+    let options =
+        SessionOptions { settings, clock: Arc::new(SystemClock::new()), sets: Vec::new(), effect: Effect::Run };
     Session::new(options).expect("a session")
 }
 
@@ -133,9 +127,8 @@ pub fn run(setup: Setup, sql: &str) -> Result<Outcome, Ended> {
 
 fn finish(job: RunningJob, outcome: &mut Outcome) -> Result<(), Ended> {
     let schema = job.schema();
-    let mut fold = schema
-        .as_ref()
-        .map(|schema| ResultFold::new(schema.clone(), &job.mode()).expect("results can be compared"));
+    let mut fold =
+        schema.as_ref().map(|schema| ResultFold::new(schema.clone(), &job.mode()).expect("results can be compared"));
     let mut changelog = Vec::new();
     loop {
         match job.next(Duration::from_secs(60)) {
@@ -164,8 +157,11 @@ pub fn csv_lines(batches: &[RecordBatch]) -> Vec<String> {
     let null: Arc<str> = Arc::from("");
     for batch in batches {
         let reader = Reader::Csv { element_delimiter: ';' };
-        let columns: Vec<ColumnText> =
-            batch.columns().iter().map(|column| ColumnText::new(column, reader, &null).expect("a printable type")).collect();
+        let columns: Vec<ColumnText> = batch
+            .columns()
+            .iter()
+            .map(|column| ColumnText::new(column, reader, &null).expect("a printable type"))
+            .collect();
         for row in 0..batch.num_rows() {
             let mut line = String::new();
             for (index, column) in columns.iter().enumerate() {

@@ -8,8 +8,7 @@ use flate2::read::GzDecoder;
 
 use crate::harness::{Setup, csv_lines, folder, run, setups};
 
-const QUERIES: [&str; 13] =
-    ["q0", "q1", "q2", "q5c", "q7m", "q10", "q12e", "q14", "q15", "q16", "q17", "q21", "q22"];
+const QUERIES: [&str; 13] = ["q0", "q1", "q2", "q5c", "q7m", "q10", "q12e", "q14", "q15", "q16", "q17", "q21", "q22"];
 
 fn script(query: &str, schema: &str, events: &Path) -> String {
     let read = |name: &str| std::fs::read_to_string(folder("nexmark").join(name)).expect("a query of this repository");
@@ -28,11 +27,7 @@ fn check(query: &str, sql: &str, golden: &[String], setup: Setup) {
     lines.sort();
     if lines != golden {
         let difference = lines.iter().zip(golden).find(|(found, wanted)| found != wanted);
-        panic!(
-            "{query} on {setup}: {} rows and not {}; first difference {difference:?}",
-            lines.len(),
-            golden.len()
-        );
+        panic!("{query} on {setup}: {} rows and not {}; first difference {difference:?}", lines.len(), golden.len());
     }
     assert_eq!(outcome.reports[0].late_rows, 0);
     assert_eq!(outcome.reports[0].bad_rows, 0);
@@ -54,20 +49,7 @@ fn answers_are_flinks_on_every_setup() {
     for query in QUERIES {
         let golden = golden(&folder("nexmark").join(format!("golden-10k/{query}.csv.gz")));
         let sql = script(query, "schema.sql", &events);
-        for setup in setups(&[1, 2, 4, 8], &[7, 8192]) {
-            check(query, &sql, &golden, setup);
-        }
-    }
-}
-
-#[test]
-fn answers_are_flinks_row_by_row() {
-    // A batch of one row is a different path in most loops, and slow, so fewer setups take it.
-    let events = plain_events();
-    for query in QUERIES {
-        let golden = golden(&folder("nexmark").join(format!("golden-10k/{query}.csv.gz")));
-        let sql = script(query, "schema.sql", &events);
-        for setup in setups(&[1, 4], &[1]) {
+        for setup in setups(&[1, 2, 4, 8], &[1, 7, 8192]) {
             check(query, &sql, &golden, setup);
         }
     }
