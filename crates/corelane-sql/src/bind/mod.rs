@@ -8,6 +8,7 @@ mod context;
 mod expressions;
 mod relation;
 mod rewrite;
+mod window_functions;
 mod window_node;
 
 use std::ops::ControlFlow;
