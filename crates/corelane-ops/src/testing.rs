@@ -74,12 +74,11 @@ pub fn batch(schema: &SchemaRef, text: &str) -> ChangelogBatch {
 
 fn column(cells: Vec<Option<&str>>, data_type: &DataType) -> ArrayRef {
     let text: ArrayRef = Arc::new(StringArray::from(cells));
-    if matches!(data_type, DataType::Timestamp(_, _)) {
-        if let Ok(numbers) = cast(&text, &DataType::Int64) {
-            if numbers.null_count() == text.null_count() {
-                return cast(&numbers, data_type).expect("milliseconds are a timestamp");
-            }
-        }
+    if matches!(data_type, DataType::Timestamp(_, _))
+        && let Ok(numbers) = cast(&text, &DataType::Int64)
+        && numbers.null_count() == text.null_count()
+    {
+        return cast(&numbers, data_type).expect("milliseconds are a timestamp");
     }
     let cast_column = cast(&text, data_type).expect("text casts to every type of a test");
     assert_eq!(cast_column.null_count(), text.null_count(), "a cell does not fit its type");

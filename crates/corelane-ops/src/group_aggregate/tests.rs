@@ -1,3 +1,5 @@
+//! Tests against models, restarts and several workers.
+
 use corelane_stream::{KeyGroup, OnError, hash_columns};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Tests against models, restarts and several workers.
+
 use std::fmt::Write as _;
 
 use arrow::datatypes::{DataType, Field};

@@ -1,3 +1,5 @@
+//! Tests against models, restarts and several workers.
+
 use std::collections::BTreeSet;
 
 use corelane_stream::{KeyGroup, hash_columns};

@@ -19,6 +19,7 @@ use sqlparser::ast::{self, Query};
 use super::aggregates::aggregate_udfs;
 use super::relation::WindowRelations;
 use super::rewrite::rewrite_query;
+use super::window_functions::window_udfs;
 use super::{expressions, parser_options};
 use crate::catalog::{Catalog, Relation, Table};
 use crate::create::infer_table;
@@ -40,11 +41,10 @@ impl Functions {
     /// The clock gives `CURRENT_TIMESTAMP` and its kin.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let aggregates = aggregate_udfs().map(|(name, udf)| (name.to_owned(), Arc::new(udf))).collect();
-        let windows = datafusion_functions_window::all_default_window_functions();
         Functions {
             scalars: scalar_functions(&clock),
             aggregates,
-            windows: windows.into_iter().map(|udf| (udf.name().to_owned(), udf)).collect(),
+            windows: window_udfs().map(|udf| (udf.name().to_owned(), udf)).collect(),
         }
     }
 

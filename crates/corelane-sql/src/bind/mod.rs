@@ -8,6 +8,7 @@ mod context;
 mod expressions;
 mod relation;
 mod rewrite;
+mod window_functions;
 mod window_node;
 
 use std::ops::ControlFlow;
@@ -195,10 +196,60 @@ pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
             found.message = lower_first(&message);
         }
         if let Some(help) = helps.first().map(|help| &help.message).or(notes.first().map(|note| &note.message)) {
-            found.hint.get_or_insert_with(|| lower_first(help));
+            found.hint.get_or_insert_with(|| reworded_hint(help));
         }
     }
+    found.message = in_sql_types(&found.message);
     found
+}
+
+/// DataFusion's suggestion as our did-you-mean.
+fn reworded_hint(help: &str) -> String {
+    let candidate = ["Possible column ", "Possible function "].iter().find_map(|prefix| help.strip_prefix(prefix));
+    match candidate {
+        Some(name) => {
+            let name = name.trim_matches(['\'', '"', '`']);
+            format!("did you mean {:?}?", name.rsplit('.').next().unwrap_or(name))
+        }
+        None => lower_first(&in_sql_types(help)),
+    }
+}
+
+/// Arrow's names of types, which DataFusion's messages use, and SQL's.
+const TYPE_NAMES: &[(&str, &str)] = &[
+    ("Utf8View", "STRING"),
+    ("Utf8", "STRING"),
+    ("LargeUtf8", "STRING"),
+    ("Binary", "BYTES"),
+    ("BinaryView", "BYTES"),
+    ("Boolean", "BOOLEAN"),
+    ("Int8", "TINYINT"),
+    ("Int16", "SMALLINT"),
+    ("Int32", "INT"),
+    ("Int64", "BIGINT"),
+    ("Float32", "FLOAT"),
+    ("Float64", "DOUBLE"),
+    ("Decimal128", "DECIMAL"),
+    ("Date32", "DATE"),
+    ("Time32", "TIME"),
+    ("Timestamp", "TIMESTAMP"),
+];
+
+fn in_sql_types(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = if first.is_ascii_alphanumeric() {
+            rest.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(rest.len())
+        } else {
+            first.len_utf8()
+        };
+        let (word, after) = rest.split_at(length);
+        let known = TYPE_NAMES.iter().find(|(arrow, _)| *arrow == word);
+        out.push_str(known.map_or(word, |(_, sql)| sql));
+        rest = after;
+    }
+    out
 }
 
 fn parser_span(span: datafusion_common::Span) -> Option<Span> {

@@ -113,7 +113,8 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("LEAST", Math, &[Common], Gives::Same(0), conditional::least, "LEAST(x, ..)", "the least; null if one is null").repeats(),
 
     // Times.
-    def("CURRENT_TIMESTAMP", Datetime, &[], Gives::TimestampLtz, datetime::current_timestamp, "CURRENT_TIMESTAMP", "the current time").aliases(&["NOW", "CURRENT_ROW_TIMESTAMP", "PROCTIME"]).per_batch(),
+    def("CURRENT_TIMESTAMP", Datetime, &[], Gives::TimestampLtz, datetime::current_timestamp, "CURRENT_TIMESTAMP", "the current time").aliases(&["NOW", "CURRENT_ROW_TIMESTAMP"]).per_batch(),
+    def("PROCTIME", Datetime, &[], Gives::TimestampLtz, datetime::current_timestamp, "PROCTIME()", "the current time; a column AS PROCTIME() is a time attribute").per_batch(),
     def("LOCALTIMESTAMP", Datetime, &[], Gives::Timestamp, datetime::local_timestamp, "LOCALTIMESTAMP", "the current time in the session's zone").per_batch(),
     def("CURRENT_DATE", Datetime, &[], Gives::Date, datetime::current_date, "CURRENT_DATE", "the current date in the session's zone").per_batch(),
     def("CURRENT_TIME", Datetime, &[], Gives::Time, datetime::current_time, "CURRENT_TIME", "the current time of day in the session's zone").aliases(&["LOCALTIME"]).per_batch(),

@@ -88,6 +88,8 @@ impl Lowering {
         self.emit_changes = emit_changes;
         self.event_time = waits_for_event_time(plan);
         let relation = self.lower(plan, false)?;
+        // Sinks see the query's columns under its names, and none that is hidden.
+        let relation = self.retyped(relation, &physical_schema(plan.schema()))?;
         let mode = relation.mode.clone();
         sink.accept(&mode).map_err(SqlError::from)?;
         let exchange = sink.exchange();

@@ -27,7 +27,7 @@ impl Lowering {
         let same = |other: &&WindowFunction| {
             other.params.partition_by == first.params.partition_by && other.params.order_by == first.params.order_by
         };
-        assert!(functions.iter().all(|other| same(other)), "the planner groups windows by partition and order");
+        assert!(functions.iter().all(same), "the planner groups windows by partition and order");
 
         let time = time_column(first, &mut inputs)?;
         let partition =

@@ -123,7 +123,7 @@ fn parse_column(parser: &mut Parser, table: &mut CreateTable) -> Result<ColumnDe
     }
     let name = parser.parse_identifier()?;
     let kind = if parser.eat(&["AS"]) {
-        ColumnKind::Computed { expr: parser.parse_expr()? }
+        ColumnKind::Computed { expr: Box::new(parser.parse_expr()?) }
     } else {
         parse_typed_column(parser, table, &name)?
     };

@@ -141,15 +141,10 @@ fn statement_length(tokens: &[TokenWithSpan]) -> usize {
 
 /// Length of the words that open a statement set, zero if none does.
 fn statement_set_header(tokens: &[TokenWithSpan]) -> usize {
-    if starts_with(tokens, &["EXECUTE", "STATEMENT", "SET", "BEGIN"])
+    let opens = starts_with(tokens, &["EXECUTE", "STATEMENT", "SET", "BEGIN"])
         || starts_with(tokens, &["EXPLAIN", "STATEMENT", "SET", "BEGIN"])
-    {
-        4
-    } else if starts_with(tokens, &["BEGIN", "STATEMENT", "SET"]) && tokens.get(3).is_some_and(is_semicolon) {
-        4
-    } else {
-        0
-    }
+        || (starts_with(tokens, &["BEGIN", "STATEMENT", "SET"]) && tokens.get(3).is_some_and(is_semicolon));
+    if opens { 4 } else { 0 }
 }
 
 fn is_semicolon(token: &TokenWithSpan) -> bool {

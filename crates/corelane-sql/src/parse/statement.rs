@@ -19,7 +19,7 @@ pub struct Statement {
 
 #[derive(Clone, Debug)]
 pub enum StatementKind {
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     CreateView(CreateView),
     Drop {
         kind: DropKind,
@@ -129,7 +129,7 @@ pub struct ColumnDef {
 #[derive(Clone, Debug)]
 pub enum ColumnKind {
     Physical { data_type: DataType, not_null: bool },
-    Computed { expr: Expr },
+    Computed { expr: Box<Expr> },
     Metadata { data_type: DataType, not_null: bool, from: Option<String>, is_virtual: bool },
 }
 

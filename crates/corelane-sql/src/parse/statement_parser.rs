@@ -173,7 +173,7 @@ fn parse_create(parser: &mut Parser) -> Result<StatementKind, Fault> {
                 .at(Span::from_parser(replace))
                 .into());
         }
-        return Ok(StatementKind::CreateTable(parse_create_table(parser, temporary)?));
+        return Ok(StatementKind::CreateTable(Box::new(parse_create_table(parser, temporary)?)));
     }
     if parser.eat(&["VIEW"]) {
         return parse_create_view(parser, or_replace, temporary);

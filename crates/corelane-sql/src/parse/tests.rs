@@ -314,9 +314,10 @@ fn limits_are_errors_that_name_the_limit() {
     ];
     for sql in &nested {
         let message = message(sql);
-        let names_limit = ["SQL_DEPTH_MAX", "SQL_CHAIN_MAX", "found EXPLAIN", "EXPLAIN", "value of the interval"]
-            .iter()
-            .any(|name| message.contains(name));
+        let names_limit =
+            ["SQL_DEPTH_MAX", "SQL_CHAIN_MAX", "SQL_DOUBLED_PARENTHESES_MAX", "EXPLAIN", "value of the interval"]
+                .iter()
+                .any(|name| message.contains(name));
         assert!(names_limit, "{} ..: {message}", &sql[..40]);
     }
     assert!(message(&" ".repeat(SQL_BYTES_MAX + 1)).contains("SQL_BYTES_MAX"));
