@@ -200,7 +200,7 @@ fn add_columns(
 
 fn is_proctime(expression: &datafusion_expr::Expr) -> bool {
     match expression {
-        datafusion_expr::Expr::ScalarFunction(call) => call.func.name() == "proctime",
+        datafusion_expr::Expr::ScalarFunction(call) => call.func.name().eq_ignore_ascii_case("PROCTIME"),
         datafusion_expr::Expr::Alias(alias) => is_proctime(&alias.expr),
         _ => false,
     }
