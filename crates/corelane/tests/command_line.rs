@@ -40,6 +40,15 @@ fn settings_come_from_somewhere() {
 }
 
 #[test]
+fn a_column_of_proctime_is_a_time_attribute() {
+    let script = "CREATE TABLE made (n INT, t AS PROCTIME()) WITH ('connector' = 'datagen', 'number-of-rows' = '10'); \
+                  SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE made, DESCRIPTOR(t), INTERVAL '1' MINUTE)) \
+                  GROUP BY window_start, window_end";
+    let plan = printed(&["explain", "-c", script]);
+    assert!(plan.contains("WindowAggregate"), "{plan}");
+}
+
+#[test]
 fn the_machine_is_looked_at() {
     let report = printed(&["doctor", "--driver", "threads"]);
     assert!(
