@@ -3,6 +3,7 @@
 mod ci;
 mod docs;
 mod edges;
+mod pages;
 mod source;
 mod tidy;
 

@@ -4,7 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{edges, source};
+use crate::{edges, pages, source};
+
+const TOP_LEVEL: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "clippy.toml",
+    "rustfmt.toml",
+    "crates",
+    "bench",
+    "scripts",
+    "docs",
+    "target",
+];
 
 /// Checks everything and tells all findings at once.
 ///
@@ -26,6 +41,8 @@ pub fn tidy(root: &Path) -> Result<()> {
             }
         }
     }
+    check_top_level(root, &mut findings)?;
+    pages::check(root, &mut findings)?;
     if findings.is_empty() {
         return Ok(());
     }
@@ -33,6 +50,17 @@ pub fn tidy(root: &Path) -> Result<()> {
         eprintln!("{finding}");
     }
     bail!("tidy has {} findings", findings.len())
+}
+
+/// What lies at the top is fixed: a reader takes it in at a glance.
+fn check_top_level(root: &Path, findings: &mut Vec<String>) -> Result<()> {
+    for entry in std::fs::read_dir(root).context("cannot list the root")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && !TOP_LEVEL.contains(&name.as_str()) {
+            findings.push(format!("{name} does not belong at the top; put it in one of {}", TOP_LEVEL.join(", ")));
+        }
+    }
+    Ok(())
 }
 
 fn crate_folders(root: &Path) -> Result<Vec<PathBuf>> {
