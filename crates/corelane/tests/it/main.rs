@@ -1,4 +1,5 @@
 //! Whole jobs, from SQL text to rows, against oracles and goldens. One binary, so that it links once.
 
+mod equivalence;
 mod harness;
 mod nexmark;
