@@ -6,3 +6,4 @@ mod faults;
 mod harness;
 mod nexmark;
 mod program;
+mod slt;
