@@ -201,7 +201,7 @@ impl SourceTask {
 
     /// Passes event time on if it moved; true if it did.
     fn pass_time(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
-        if self.time.is_none() {
+        if self.time.is_none() || self.source.as_ref().is_some_and(|source| source.holds_time()) {
             return Ok(false);
         }
         let now_ns = context.now_ns;

@@ -55,6 +55,12 @@ pub trait Source {
     /// If the outside fails, or a row is bad and the policy is to fail.
     fn poll(&mut self) -> Result<SourcePoll>;
 
+    /// True while input is unread whose event time may lie before that of what is being read: it
+    /// holds event time back. The parts of one file follow each other; files need not.
+    fn holds_time(&self) -> bool {
+        false
+    }
+
     /// What is left to read, positions included.
     fn snapshot(&self) -> Vec<Split>;
 

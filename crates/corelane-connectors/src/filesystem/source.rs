@@ -166,6 +166,7 @@ impl SourceSpec for FilesystemSource {
         Ok(Box::new(FileSource {
             splits: splits.iter().map(FileSplit::of_split).collect::<Result<_>>()?,
             opened: 0,
+            path: None,
             reading: None,
             parquet_file: None,
             decoder,
@@ -223,6 +224,8 @@ struct FileSource {
     splits: VecDeque<FileSplit>,
     /// How many splits have been opened.
     opened: usize,
+    /// The file of the split opened last.
+    path: Option<String>,
     reading: Option<Reading>,
     /// The file whose row groups are being read, and most likely the next one's too.
     parquet_file: Option<ParquetFile>,
@@ -251,6 +254,7 @@ impl FileSource {
     fn open_next(&mut self) -> Result<bool> {
         let Some(split) = self.splits.pop_front() else { return Ok(false) };
         self.opened += 1;
+        self.path = split.path().map(str::to_owned);
         self.reading = Some(match split {
             FileSplit::Text { file, range } => {
                 let reader = TextReader::open(&file.path, range, Compression::of_file(&file.path)?, false)?;
@@ -313,6 +317,11 @@ impl Source for FileSource {
                 Ok(SourcePoll::SplitEnd(split))
             }
         }
+    }
+
+    fn holds_time(&self) -> bool {
+        // Splits are in the order of their files, so the last one tells whether another file follows.
+        self.splits.back().is_some_and(|last| last.path() != self.path.as_deref())
     }
 
     fn snapshot(&self) -> Vec<Split> {

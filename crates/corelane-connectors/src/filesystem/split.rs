@@ -33,6 +33,14 @@ pub(crate) enum FileSplit {
 }
 
 impl FileSplit {
+    /// The file it is a part of.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            FileSplit::Text { file, .. } | FileSplit::RowGroup { file, .. } => Some(&file.path),
+            FileSplit::Stdin => None,
+        }
+    }
+
     pub fn to_split(&self) -> Split {
         let (id, weight, state) = match self {
             FileSplit::Text { file, range } => {
