@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use corelane_stream::limits::BAD_ROW_BYTES_MAX;
+use corelane_stream::wording::io_reason;
 use corelane_stream::{BadRow, Error, LateRows, OnError, Result, RowErrors, RowErrorsFactory, RowPolicy};
 use serde_json::{Map, Value, json};
 
@@ -109,16 +110,26 @@ impl RowErrors for TableRowErrors {
 }
 
 fn bad_row_error(table: &str, row: &BadRow<'_>) -> Error {
-    let position = row.position.map(|position| format!(", {position}")).unwrap_or_default();
+    // A row that was decoded already has its table as its source, and no position in it.
+    let place = match row.position {
+        Some(position) => format!("{}, {position}: ", row.source),
+        None if row.source == table => String::new(),
+        None => format!("{}: ", row.source),
+    };
     let shown = &row.raw[..row.raw.len().min(SHOWN_BYTES_MAX)];
     let more = if shown.len() < row.raw.len() { ".." } else { "" };
-    let message = format!(
-        "cannot use a row of table '{table}': {}{position}: {}: {}{more}",
-        row.source,
-        row.reason,
-        String::from_utf8_lossy(shown).escape_debug()
-    );
+    let shown = printable(&String::from_utf8_lossy(shown));
+    let message = format!("cannot use a row of table '{table}': {place}{}: {shown}{more}", row.reason);
     Error::data(message).with_hint("set 'on-error' = 'skip' or 'dead-letter' to go on without such rows")
+}
+
+/// The text with its control characters escaped: a message is one line, and no row moves a cursor.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() { out.extend(character.escape_default()) } else { out.push(character) }
+    }
+    out
 }
 
 struct DeadLetter {
@@ -130,17 +141,20 @@ impl DeadLetter {
     fn open(path: &Path) -> Result<Self> {
         match OpenOptions::new().append(true).create(true).open(path) {
             Ok(file) => Ok(DeadLetter { path: path.to_owned(), file }),
-            Err(error) => Err(Error::io(format!("cannot open the dead-letter file '{}': {error}", path.display()))
-                .with_hint("'dead-letter.path' must name a file in a directory that can be written")),
+            Err(error) => {
+                Err(Error::io(format!("cannot open the dead-letter file '{}': {}", path.display(), io_reason(&error)))
+                    .with_hint("'dead-letter.path' must name a file in a directory that can be written"))
+            }
         }
     }
 
     fn append(&self, table: &str, row: &BadRow<'_>) -> Result<()> {
         let mut line = dead_letter_line(table, row).into_bytes();
         line.push(b'\n');
-        (&self.file)
-            .write_all(&line)
-            .map_err(|error| Error::io(format!("cannot write the dead-letter file '{}': {error}", self.path.display())))
+        (&self.file).write_all(&line).map_err(|error| {
+            let reason = io_reason(&error);
+            Error::io(format!("cannot write the dead-letter file '{}': {reason}", self.path.display()))
+        })
     }
 }
 
@@ -187,7 +201,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("temporary directory");
         let table = errors.open(&policy(OnError::Fail, Some(&directory.path().join("dead"))), 0).expect("opens");
         let error = table.bad(&row(b"{\"a\" 1}")).expect_err("fails");
-        expect![[r#"cannot use a row of table 'trades': in.json, line 3: expected ':': {\"a\" 1}"#]]
+        expect![[r#"cannot use a row of table 'trades': in.json, line 3: expected ':': {"a" 1}"#]]
             .assert_eq(&error.to_string());
         expect!["set 'on-error' = 'skip' or 'dead-letter' to go on without such rows"]
             .assert_eq(error.hint().expect("has a hint"));
@@ -219,7 +233,7 @@ mod tests {
             .open(&policy(OnError::DeadLetter, Some(Path::new("/nowhere/dead.jsonl"))), 0)
             .err()
             .expect("fails");
-        expect!["cannot open the dead-letter file '/nowhere/dead.jsonl': No such file or directory (os error 2)"]
+        expect!["cannot open the dead-letter file '/nowhere/dead.jsonl': no such file or directory"]
             .assert_eq(&error.to_string());
     }
 }

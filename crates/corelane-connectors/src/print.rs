@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use corelane_stream::wording::io_reason;
 use corelane_stream::{
-    ChangelogBatch, ChangelogMode, CheckpointId, Committable, Connector, Error, Exchange, OptionDef, Result, Sink,
-    SinkContext, SinkSpec, SourceSpec, TableDefinition, TableOptions,
+    ChangelogBatch, ChangelogMode, CheckpointId, Committable, Connector, Error, ErrorKind, Exchange, OptionDef, Result,
+    Sink, SinkContext, SinkSpec, SourceSpec, TableDefinition, TableOptions,
 };
 
 use crate::format::display::ChangelogText;
@@ -143,10 +144,11 @@ impl<W: Write> PrintSink<W> {
         let written = self.out.write_all(self.text.as_bytes()).and_then(|()| self.out.flush());
         self.text.clear();
         written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => {
-                Error::io(format!("cannot write to {}: its reader has closed it (broken pipe)", self.destination))
-            }
-            _ => Error::io(format!("cannot write to {}: {error}", self.destination)),
+            io::ErrorKind::BrokenPipe => Error::new(
+                ErrorKind::ReaderLeft,
+                format!("cannot write to {}: its reader has closed it", self.destination),
+            ),
+            _ => Error::io(format!("cannot write to {}: {}", self.destination, io_reason(&error))),
         })
     }
 }
@@ -224,6 +226,6 @@ mod tests {
         sink.write(batch()).expect("it is only buffered");
         let error = sink.idle().expect_err("nobody reads");
         assert_eq!(error.kind(), ErrorKind::Io);
-        expect!["cannot write to standard output: its reader has closed it (broken pipe)"].assert_eq(error.message());
+        expect!["cannot write to standard output: its reader has closed it"].assert_eq(error.message());
     }
 }

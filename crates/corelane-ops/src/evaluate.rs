@@ -12,6 +12,7 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute;
 use arrow::datatypes::{DataType, Decimal128Type, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use corelane_stream::wording::with_sql_types;
 use corelane_stream::{Error, Result};
 use datafusion_common::DataFusionError;
 use datafusion_common::cast::as_boolean_array;
@@ -104,14 +105,14 @@ fn reason(error: &DataFusionError) -> Result<String> {
         DataFusionError::External(error) => error.to_string(),
         _ => return Err(broken_by(error)),
     };
-    let line = text.lines().next().unwrap_or_default();
+    let line = with_sql_types(text.lines().next().unwrap_or_default());
     let mut letters = line.chars();
     Ok(match (letters.next(), letters.next()) {
         // `Overflow happened`, but not `NaN ..` or `I ..`.
         (Some(first), Some(second)) if first.is_ascii_uppercase() && second.is_ascii_lowercase() => {
             format!("{}{}", first.to_ascii_lowercase(), &line[1..])
         }
-        _ => line.to_owned(),
+        _ => line,
     })
 }
 

@@ -195,6 +195,7 @@ impl WorkerBlueprint {
             limits: WorkerLimits {
                 task_quota_ns: self.config.task_quota_us * NANOSECONDS_PER_MICROSECOND,
                 stall_notify_ns: self.config.stall_notify_ms * NANOSECONDS_PER_MILLISECOND,
+                memory_bytes: self.config.memory_bytes,
             },
             state: Box::new(NoState),
         };

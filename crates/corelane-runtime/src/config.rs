@@ -223,6 +223,8 @@ pub struct WorkerConfig {
     pub linger_us: u64,
     pub task_quota_us: u64,
     pub stall_notify_ms: u64,
+    /// Its share of the job's memory, for state.
+    pub memory_bytes: u64,
 }
 
 impl RuntimeConfig {
@@ -262,6 +264,7 @@ impl RuntimeConfig {
             linger_us: overrides.linger_us.unwrap_or(self.linger_us),
             task_quota_us: overrides.task_quota_us.unwrap_or(self.task_quota_us),
             stall_notify_ms: self.stall_notify_ms,
+            memory_bytes: u64::MAX,
         }
     }
 

@@ -14,6 +14,7 @@ mod edge;
 mod exchange;
 mod job;
 mod lane;
+mod memory;
 mod metrics;
 mod operator_task;
 mod placement;

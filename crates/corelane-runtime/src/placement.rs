@@ -48,9 +48,27 @@ impl RuntimeConfig {
             let given = cpus.len();
             notices.push(format!("{workers} workers share {given} CPUs ({}); they do not spin", ranges(&cpus)));
         }
-        let configs = (0..workers).map(|worker| self.worker(cpus[worker % cpus.len()], spin_us)).collect();
+        let memory_bytes = self.memory_share(facts, workers)?;
+        let configs = (0..workers)
+            .map(|worker| WorkerConfig { memory_bytes, ..self.worker(cpus[worker % cpus.len()], spin_us) })
+            .collect();
         let driver = self.driver(facts, &mut notices)?;
         Ok(Placement { workers: configs, pin: self.pin && !self.overprovisioned, driver, notices })
+    }
+
+    /// What one worker may hold: keys are spread evenly, so shares are equal.
+    fn memory_share(&self, facts: &MachineFacts, workers: usize) -> Result<u64> {
+        // A machine that does not say what it has is not limited.
+        let known = Some(facts.memory_bytes).filter(|bytes| *bytes > 0);
+        let Some(memory) = self.memory.or(known) else { return Ok(u64::MAX) };
+        match memory.checked_sub(self.reserve_memory) {
+            Some(left) if left > 0 => Ok(left / workers as u64),
+            Some(_) | None => {
+                let reserve = self.reserve_memory;
+                Err(Error::invalid(format!("--reserve-memory {reserve} leaves nothing of the machine's {memory}"))
+                    .with_hint("reserve less"))
+            }
+        }
     }
 
     fn cpus(&self, facts: &MachineFacts) -> Result<Vec<usize>> {

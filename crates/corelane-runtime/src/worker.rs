@@ -11,6 +11,7 @@ use corelane_stream::{ChangelogBatch, Clock, Committable, Error, NodeId, Result}
 
 use crate::control::{Control, Failure, Order};
 use crate::edge::Edge;
+use crate::memory;
 use crate::metrics::{PUBLISH_NS, Slot, WorkerMetrics};
 use crate::source_task::SourceTask;
 use crate::task::{Task, TaskContext};
@@ -35,6 +36,8 @@ pub enum Step {
 pub struct WorkerLimits {
     pub task_quota_ns: u64,
     pub stall_notify_ns: u64,
+    /// State that its operators may hold.
+    pub memory_bytes: u64,
 }
 
 /// What a worker is made of besides its tasks.
@@ -128,6 +131,9 @@ impl Worker {
         if end_ns.saturating_sub(self.published_ns) >= PUBLISH_NS {
             self.published_ns = end_ns;
             self.publish();
+            if let Err(error) = self.check_memory() {
+                return Err(Failure { error, worker: Some(self.parts.index), node: None });
+            }
         }
         match stepped {
             Ok(step) => {
@@ -159,6 +165,11 @@ impl Worker {
             edges.ring_depth_max = edges.ring_depth_max.max(counters.ring_depth_max);
         }
         self.parts.slot.publish(&self.metrics.counters);
+    }
+
+    fn check_memory(&self) -> Result<()> {
+        let WorkerParts { index, names, limits, .. } = &self.parts;
+        memory::check(*index, limits.memory_bytes, names, &self.metrics.counters.nodes)
     }
 
     /// Ends the worker: what its sinks prepared, and what it counted.

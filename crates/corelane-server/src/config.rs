@@ -143,7 +143,7 @@ pub const SETTINGS: &[Setting] = &[
         kind: SettingKind::Bytes,
         default: None,
         per_core: false,
-        help: "Memory that all workers together may use; by default what the machine has",
+        help: "Memory that the state of all workers together may take, in equal shares; a job that needs more fails. By default what the machine has",
     },
     Setting {
         key: "reserve-memory",

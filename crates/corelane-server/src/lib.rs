@@ -19,6 +19,7 @@ pub use clock::SystemClock;
 pub use collect::Collected;
 pub use config::{Settings, Sources};
 pub use corelane_stream::limits::SQL_BYTES_MAX;
+pub use corelane_stream::wording;
 pub use corelane_stream::{ChangelogBatch, ChangelogMode, Error, ErrorKind, Result, RowKind};
 pub use job::{JobProgress, JobReport, RunningJob, WorkerReport};
 pub use result::ResultFold;

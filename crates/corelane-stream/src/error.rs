@@ -11,6 +11,8 @@ pub enum ErrorKind {
     Io,
     /// A row could not be decoded or computed and the policy is to fail.
     Data,
+    /// Whoever read our output went away, having what they wanted: there is nobody to tell.
+    ReaderLeft,
     /// The job was stopped by the user.
     Interrupted,
     /// A bug of ours.

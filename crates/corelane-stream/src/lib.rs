@@ -14,6 +14,7 @@ pub mod operator;
 pub mod row_errors;
 pub mod sink;
 pub mod source;
+pub mod wording;
 
 pub use changelog::{ChangelogBatch, ChangelogMode, RowKind, RowKinds};
 pub use connector::{Connector, OptionDef, TableDefinition, TableOptions};

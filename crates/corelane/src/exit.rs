@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use corelane_server::wording::io_reason as reason;
 use corelane_server::{Error, ErrorKind, Failure};
 
 /// The exit codes; scripts rely on them.
@@ -106,12 +107,11 @@ impl Failed {
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Failed {
-        Failed {
-            exit: exit_of(error.kind()),
-            message: error.message().to_string(),
-            place: None,
-            hint: error.hint().map(str::to_string),
-        }
+        let message = match error.kind() {
+            ErrorKind::ReaderLeft => String::new(),
+            _ => error.message().to_string(),
+        };
+        Failed { exit: exit_of(error.kind()), message, place: None, hint: error.hint().map(str::to_string) }
     }
 }
 
@@ -124,20 +124,9 @@ impl From<Failure> for Failed {
 fn exit_of(kind: ErrorKind) -> Exit {
     match kind {
         ErrorKind::Invalid => Exit::Sql,
-        ErrorKind::Io => Exit::Io,
+        ErrorKind::Io | ErrorKind::ReaderLeft => Exit::Io,
         ErrorKind::Data | ErrorKind::Internal => Exit::Failed,
         ErrorKind::Interrupted => Exit::Interrupted,
-    }
-}
-
-/// The system's words for an error, without Rust's ` (os error 2)`, in our spelling.
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => "unknown error".into(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use corelane_stream::wording::io_reason;
 use corelane_stream::{Error, Result};
 
 use crate::options::did_you_mean;
@@ -57,7 +58,7 @@ fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+        _ => io_reason(error),
     }
 }
 

@@ -11,6 +11,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field, Int64Type};
+use corelane_stream::wording::with_sql_types;
 use corelane_stream::{Error, Result};
 
 use super::accumulators::{Accumulators, each_row};
@@ -92,7 +93,7 @@ impl<T> ExactSum<T> {
     }
 
     fn out_of_range(&self) -> Error {
-        Error::data(format!("the {} is out of range for {}", self.title, self.output))
+        Error::data(format!("the {} is out of range for {}", self.title, with_sql_types(&self.output.to_string())))
             .with_hint("cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE")
     }
 }

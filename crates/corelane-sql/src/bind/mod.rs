@@ -14,6 +14,7 @@ mod window_node;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use corelane_stream::wording::with_sql_types;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, Diagnostic};
@@ -182,74 +183,52 @@ fn check_supported(plan: &LogicalPlan) -> Result<(), SqlError> {
 /// Turns DataFusion's error into ours: its message without ceremony, its place and its suggestions.
 pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
     let diagnostic = error.diagnostic().cloned();
-    let mut found = match error.find_root() {
-        DataFusionError::External(inner) if inner.is::<SqlError>() => {
-            inner.downcast_ref::<SqlError>().expect("checked above").clone()
-        }
-        root => SqlError::new(clean_message(&root.strip_backtrace())),
-    };
-    if let Some(Diagnostic { message, span, notes, helps, .. }) = diagnostic {
-        if found.span.is_none() {
-            found.span = span.and_then(parser_span);
-        }
-        if !message.is_empty() {
-            found.message = lower_first(&message);
-        }
-        if let Some(help) = helps.first().map(|help| &help.message).or(notes.first().map(|note| &note.message)) {
-            found.hint.get_or_insert_with(|| reworded_hint(help));
-        }
+    let place = diagnostic.as_ref().and_then(|diagnostic| diagnostic.span).and_then(parser_span);
+    if let DataFusionError::External(inner) = error.find_root()
+        && let Some(ours) = inner.downcast_ref::<SqlError>()
+    {
+        return ours.clone().at(place);
     }
-    found.message = in_sql_types(&found.message);
+    let found = SqlError::new(clean_message(&error.find_root().strip_backtrace())).at(place);
+    match diagnostic {
+        Some(diagnostic) => explained(found, &diagnostic),
+        None => found,
+    }
+}
+
+/// Takes over what DataFusion has to say beyond its message: a shorter one, and suggestions.
+fn explained(mut found: SqlError, Diagnostic { message, notes, helps, .. }: &Diagnostic) -> SqlError {
+    const COLUMN: &str = "Possible column ";
+    const FUNCTION: &str = "Possible function ";
+    // Its short form leaves out the types that do not fit.
+    if !message.is_empty() && !message.starts_with("expressions have incompatible types") {
+        found.message = lower_first(message);
+    }
+    if let Some(name) = found.message.strip_prefix("invalid function ") {
+        found.message = format!("there is no function {}", name.trim_matches('\'').to_uppercase());
+    }
+    let suggestions: Vec<&str> =
+        notes.iter().map(|note| note.message.as_str()).chain(helps.iter().map(|help| help.message.as_str())).collect();
+    let columns: Vec<&str> = suggestions.iter().filter_map(|text| text.strip_prefix(COLUMN)).map(last_part).collect();
+    let function = suggestions.iter().find_map(|text| text.strip_prefix(FUNCTION));
+    let hint = match (function, columns.as_slice()) {
+        (Some(function), _) => Some(format!("did you mean {}?", function.trim_matches('\'').to_uppercase())),
+        (None, [column]) => Some(format!("did you mean {column}?")),
+        (None, [_, ..]) => Some(format!("did you mean one of {}?", columns.join(", "))),
+        (None, []) => {
+            let texts = suggestions.iter().filter(|text| !text.starts_with("has type "));
+            texts.map(|text| with_sql_types(&lower_first(text))).next()
+        }
+    };
+    if let Some(hint) = hint {
+        found.hint.get_or_insert(hint);
+    }
     found
 }
 
-/// DataFusion's suggestion as our did-you-mean.
-fn reworded_hint(help: &str) -> String {
-    let candidate = ["Possible column ", "Possible function "].iter().find_map(|prefix| help.strip_prefix(prefix));
-    match candidate {
-        Some(name) => {
-            let name = name.trim_matches(['\'', '"', '`']);
-            format!("did you mean {:?}?", name.rsplit('.').next().unwrap_or(name))
-        }
-        None => lower_first(&in_sql_types(help)),
-    }
-}
-
-/// Arrow's names of types, which DataFusion's messages use, and SQL's.
-const TYPE_NAMES: &[(&str, &str)] = &[
-    ("Utf8View", "STRING"),
-    ("Utf8", "STRING"),
-    ("LargeUtf8", "STRING"),
-    ("Binary", "BYTES"),
-    ("BinaryView", "BYTES"),
-    ("Boolean", "BOOLEAN"),
-    ("Int8", "TINYINT"),
-    ("Int16", "SMALLINT"),
-    ("Int32", "INT"),
-    ("Int64", "BIGINT"),
-    ("Float32", "FLOAT"),
-    ("Float64", "DOUBLE"),
-    ("Decimal128", "DECIMAL"),
-    ("Date32", "DATE"),
-    ("Time32", "TIME"),
-    ("Timestamp", "TIMESTAMP"),
-];
-
-fn in_sql_types(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = if first.is_ascii_alphanumeric() {
-            rest.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(rest.len())
-        } else {
-            first.len_utf8()
-        };
-        let (word, after) = rest.split_at(length);
-        let known = TYPE_NAMES.iter().find(|(arrow, _)| *arrow == word);
-        out.push_str(known.map_or(word, |(_, sql)| sql));
-        rest = after;
-    }
-    out
+/// The column of `table.column`; a table's name may be a path, with dots.
+fn last_part(column: &str) -> &str {
+    column.rsplit_once('.').map_or(column, |(_, last)| last)
 }
 
 fn parser_span(span: datafusion_common::Span) -> Option<Span> {
@@ -270,7 +249,11 @@ fn clean_message(message: &str) -> String {
     while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = shorter;
     }
-    lower_first(rest.trim_end_matches('.'))
+    // What a function says of its arguments stands in the midst of what is said of functions.
+    if let Some((_, of_arguments)) = rest.split_once("user-defined coercion failed with: Error during planning: ") {
+        rest = of_arguments.split(" No function matches").next().unwrap_or(of_arguments);
+    }
+    with_sql_types(&lower_first(rest.trim_end_matches('.')))
 }
 
 /// Messages start in lower case, unless they start with a keyword or a name in capitals.

@@ -125,7 +125,8 @@ pub fn run(setup: Setup, sql: &str) -> Result<Outcome, Ended> {
     Ok(outcome)
 }
 
-fn finish(job: RunningJob, outcome: &mut Outcome) -> Result<(), Ended> {
+/// Takes a job to its end.
+pub fn finish(job: RunningJob, outcome: &mut Outcome) -> Result<(), Ended> {
     let schema = job.schema();
     let mut fold =
         schema.as_ref().map(|schema| ResultFold::new(schema.clone(), &job.mode()).expect("results can be compared"));

@@ -1,4 +1,9 @@
 //! Whole jobs, from SQL text to rows, against oracles and goldens. One binary, so that it links once.
 
+mod command_line;
+mod equivalence;
+mod faults;
 mod harness;
 mod nexmark;
+mod program;
+mod slt;

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use corelane_stream::wording::io_reason;
 use corelane_stream::{Committable, Error, Result};
 use flate2::write::GzEncoder;
 
@@ -177,9 +178,11 @@ impl Part {
 
 /// The error of a file that cannot be written.
 pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Error {
-    let message = format!("cannot write '{}': {error}", path.display());
+    let message = format!("cannot write '{}': {}", path.display(), io_reason(error));
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space, or choose another path"),
+        io::ErrorKind::FileTooLarge => Some("raise the limit on the size of files (ulimit -f), or roll files earlier"),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Some("choose a path whose directories can be made"),
         io::ErrorKind::PermissionDenied => Some("check the owner and the mode of the directory"),
         io::ErrorKind::ReadOnlyFilesystem => Some("choose a path on a filesystem that can be written"),
         _ => None,

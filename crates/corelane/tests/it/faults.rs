@@ -1,0 +1,28 @@
+//! What goes wrong in use, one after the other: what is said of it, and how the program ends.
+//!
+//! The texts are goldens: they are what a user has in hand when something is wrong.
+
+mod data;
+mod files;
+mod follow;
+mod machine;
+mod output;
+mod policy;
+mod signals;
+mod sql;
+
+use std::io::Write;
+
+/// A table over a file; the rest of its options follow.
+fn table(columns: &str, format: &str, path: &str, options: &str) -> String {
+    let comma = if options.is_empty() { "" } else { ", " };
+    format!(
+        "CREATE TABLE t ({columns})\nWITH ('connector' = 'filesystem', 'format' = '{format}', 'path' = '{path}'{comma}{options});\n"
+    )
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}

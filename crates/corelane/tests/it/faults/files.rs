@@ -1,0 +1,96 @@
+//! Files that are missing, closed to us, or broken as a whole: exit code 4.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use expect_test::expect;
+use parquet::arrow::ArrowWriter;
+
+use super::{gzip, table};
+use crate::program::{Place, in_child};
+
+#[test]
+fn a_missing_file() {
+    let place = Place::new();
+    place.refused(&(table("a BIGINT", "csv", "none.csv", "") + "SELECT * FROM t"), 4, expect![]);
+    place.refused("SELECT * FROM 'none.csv'", 4, expect![]);
+    place.refused("SELECT * FROM 'none-*.csv'", 4, expect![]);
+}
+
+#[test]
+fn a_directory_without_files() {
+    let place = Place::new();
+    fs::create_dir(place.path("in")).expect("a folder");
+    place.refused(&(table("a BIGINT", "json", "in", "") + "SELECT * FROM t"), 4, expect![]);
+    place.write("in/.hidden", b"1\n");
+    place.refused(&(table("a BIGINT", "json", "in/*.json", "") + "SELECT * FROM t"), 4, expect![]);
+}
+
+/// Root may read everything, so there the program runs as nobody.
+#[test]
+fn an_unreadable_file() {
+    let place = Place::with(&[("closed.csv", "1\n")]);
+    fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).expect("ours");
+    fs::set_permissions(place.path("closed.csv"), fs::Permissions::from_mode(0o000)).expect("ours");
+    let mut command = place.sql(&(table("a BIGINT", "csv", "closed.csv", "") + "SELECT * FROM t"), &[]);
+    // SAFETY: asks the kernel for a number.
+    if unsafe { libc::geteuid() } == 0 {
+        // As nobody the program that was built may be out of reach: a copy of it in a folder open to all is not.
+        let program = place.path("corelane");
+        fs::copy(env!("CARGO_BIN_EXE_corelane"), &program).expect("copied");
+        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        command = std::process::Command::new(program);
+        command.args(arguments).current_dir(place.path(""));
+        in_child(&mut command, || {
+            const NOBODY: u32 = 65_534;
+            // SAFETY: system calls.
+            match unsafe { (libc::setgid(NOBODY), libc::setuid(NOBODY)) } {
+                (0, 0) => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+    let ran = place.run(command);
+    expect![].assert_eq(&ran.stderr);
+    assert_eq!(ran.code, 4);
+}
+
+#[test]
+fn a_gzip_file_that_is_cut_off() {
+    let place = Place::new();
+    let lines: String = (0..10_000).map(|number| format!("{{\"a\":{number}}}\n")).collect();
+    let whole = gzip(lines.as_bytes());
+    place.write("cut.json.gz", &whole[..whole.len() / 2]);
+    place.refused(&(table("a BIGINT", "json", "cut.json.gz", "") + "SELECT COUNT(*) FROM t"), 4, expect![]);
+    place.write("tiny.json.gz", &whole[..12]);
+    place.refused("SELECT * FROM 'tiny.json.gz'", 4, expect![]);
+}
+
+fn parquet() -> Vec<u8> {
+    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10_000));
+    let rows = RecordBatch::try_from_iter([("a", column)]).expect("one column");
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).expect("a known type");
+    writer.write(&rows).expect("memory takes all");
+    writer.into_inner().expect("memory takes all")
+}
+
+#[test]
+fn a_corrupt_parquet_file() {
+    let place = Place::new();
+    let whole = parquet();
+    place.write("noise.parquet", &[7; 3_000]);
+    place.refused("SELECT * FROM 'noise.parquet'", 4, expect![]);
+    place.write("cut.parquet", &whole[..whole.len() / 2]);
+    place.refused("SELECT * FROM 'cut.parquet'", 4, expect![]);
+    let mut spoilt = whole.clone();
+    spoilt[200..4_000].fill(0xa5);
+    place.write("spoilt.parquet", &spoilt);
+    place.refused("SELECT SUM(a) FROM 'spoilt.parquet'", 4, expect![]);
+    place.write("empty.parquet", b"");
+    place.refused("SELECT * FROM 'empty.parquet'", 4, expect![]);
+    place.write("whole.parquet", &whole);
+    place.answers("SELECT SUM(a) AS total FROM 'whole.parquet'", expect![]);
+    place.refused(&(table("a STRING, b INT", "parquet", "whole.parquet", "") + "SELECT * FROM t"), 3, expect![]);
+}

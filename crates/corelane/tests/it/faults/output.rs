@@ -1,0 +1,239 @@
+//! Output that cannot be written, or not in full; and output as it should be.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use expect_test::expect;
+
+use super::table;
+use crate::program::{Place, in_child};
+
+const SINK: &str = "CREATE TABLE o (a BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'out');\n\
+                    INSERT INTO o SELECT a FROM t";
+
+#[test]
+fn an_output_that_exists() {
+    let place = Place::with(&[("in.csv", "1\n"), ("taken.csv", "mine\n")]);
+    place.refused_with("SELECT 1 AS a", &["-o", "taken.csv"], 4, expect![]);
+    assert_eq!(place.read("taken.csv"), "mine\n");
+    fs::create_dir(place.path("out")).expect("a folder");
+    place.write("out/part-0-0.csv", b"mine\n");
+    place.refused(&(table("a BIGINT", "csv", "in.csv", "") + SINK), 4, expect![]);
+    assert_eq!(place.names("out"), ["part-0-0.csv"]);
+    place.refused_with("SELECT 1 AS a", &["-o", "out"], 4, expect![]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written() {
+    let place = Place::with(&[("in.csv", "1\n")]);
+    place.refused_with("SELECT 1 AS a", &["-o", "none/out.csv"], 4, expect![]);
+    place.refused_with("SELECT 1 AS a", &["--stats-json", "none/stats.json"], 4, expect![]);
+    let sink = SINK.replace("'out'", "'in.csv/out'");
+    place.refused(&(table("a BIGINT", "csv", "in.csv", "") + &sink), 4, expect![]);
+    let sink = SINK.replace("'out'", "'/proc/corelane'");
+    place.refused(&(table("a BIGINT", "csv", "in.csv", "") + &sink), 4, expect![]);
+}
+
+fn numbers(place: &Place) -> String {
+    let lines: String = (0..500_000).map(|number| format!("{number}\n")).collect();
+    place.write("in.csv", lines.as_bytes());
+    table("a BIGINT", "csv", "in.csv", "")
+}
+
+#[test]
+fn a_full_device() {
+    let place = Place::new();
+    let numbers = numbers(&place);
+    place.refused_with(&(numbers.clone() + "SELECT a FROM t"), &["-o", "/dev/full"], 4, expect![]);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
+    let mut command = place.sql(&(numbers + "SELECT a FROM t"), &[]);
+    let child = command.stdout(full).stderr(std::process::Stdio::piped()).spawn().expect("the program was built");
+    let ran = place.finish(child);
+    expect![].assert_eq(&ran.stderr);
+    assert_eq!(ran.code, 4);
+}
+
+/// A tiny file system; only root may mount one.
+struct TinyDisk(PathBuf);
+
+impl TinyDisk {
+    fn mount(at: &Path) -> std::io::Result<TinyDisk> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::CString::new(at.as_os_str().as_bytes()).expect("no zero bytes");
+        // SAFETY: all arguments are strings that end in zero.
+        let mounted = unsafe {
+            libc::mount(c"tmpfs".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), 0, c"size=256k".as_ptr().cast())
+        };
+        if mounted == 0 { Ok(TinyDisk(at.to_owned())) } else { Err(std::io::Error::last_os_error()) }
+    }
+}
+
+impl Drop for TinyDisk {
+    fn drop(&mut self) {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::CString::new(self.0.as_os_str().as_bytes()).expect("no zero bytes");
+        // SAFETY: a string that ends in zero.
+        unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    let place = Place::new();
+    let numbers = numbers(&place);
+    fs::create_dir(place.path("disk")).expect("a folder");
+    let disk = match TinyDisk::mount(&place.path("disk")) {
+        Ok(disk) => disk,
+        Err(error) => {
+            eprintln!("not tested on a full disk: mounting one: {error}");
+            return;
+        }
+    };
+    place.refused(&(numbers.clone() + &SINK.replace("'out'", "'disk/out'")), 4, expect![]);
+    assert_eq!(place.names("disk/out"), [""; 0], "what was written in vain gives its room back");
+    place.refused_with(&(numbers + "SELECT a FROM t"), &["-o", "disk/out.csv"], 4, expect![]);
+    assert!(!place.names("disk").iter().any(|name| name.contains("out.csv")));
+    drop(disk);
+}
+
+/// As a full disk, but anybody can have it.
+#[test]
+fn files_that_may_not_grow() {
+    let place = Place::new();
+    let mut command = place.sql(&(numbers(&place) + SINK), &[]);
+    in_child(&mut command, || {
+        let limit = libc::rlimit { rlim_cur: 100 << 10, rlim_max: 100 << 10 };
+        // SAFETY: system calls.
+        let limited = unsafe {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit)
+        };
+        if limited == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+    });
+    let ran = place.run(command);
+    expect![].assert_eq(&ran.stderr);
+    assert_eq!((ran.code, place.names("out").len()), (4, 0));
+}
+
+/// `corelane .. | head -1`
+#[test]
+fn a_reader_that_leaves() {
+    let place = Place::new();
+    let sql = numbers(&place) + "SELECT a FROM t";
+    for format in ["csv", "json", "changelog", "table"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let mut command = place.sql(&sql, &["--format", format]);
+        let child = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().expect("the program was built");
+        drop((command, reader));
+        let ran = place.finish(child);
+        assert_eq!((ran.code, ran.stderr.as_str()), (4, ""), "{format}");
+    }
+    let print = "CREATE TABLE o (a BIGINT) WITH ('connector' = 'print');\nINSERT INTO o SELECT a FROM t";
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = place.sql(&sql.replace("SELECT a FROM t", print), &[]);
+    let child = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().expect("the program was built");
+    drop((command, reader));
+    let ran = place.finish(child);
+    assert_eq!((ran.code, ran.stderr.as_str()), (4, ""));
+}
+
+const CHANGES: &str = "SELECT k, SUM(v) AS v FROM (VALUES ('a', 1), ('b', 2), ('a', 3)) AS t(k, v) GROUP BY k";
+
+#[test]
+fn every_format() {
+    let place = Place::new();
+    let one = |format| ["--format", format, "--batch-rows", "1"];
+    place.answers_with(CHANGES, &one("changelog"), expect![]);
+    place.answers_with(CHANGES, &one("table"), expect![]);
+    place.answers_with(CHANGES, &one("csv"), expect![]);
+    place.answers_with(CHANGES, &one("json"), expect![]);
+}
+
+#[test]
+fn output_to_a_file() {
+    let place = Place::new();
+    place.answers_with(CHANGES, &["-o", "out.csv"], expect![]);
+    place.answers_with(CHANGES, &["--output", "out.csv", "--overwrite", "--format", "json"], expect![]);
+    expect![].assert_eq(&place.read("out.csv"));
+    assert_eq!(place.names("."), ["out.csv"]);
+}
+
+#[test]
+fn a_sink_shows_whole_files_only() {
+    let place = Place::with(&[("in.csv", "1\n2\n")]);
+    place.answers(&(table("a BIGINT", "csv", "in.csv", "") + SINK), expect![]);
+    let parts = place.names("out");
+    assert_eq!(parts.iter().map(|part| place.read(&format!("out/{part}"))).collect::<String>(), "1\n2\n");
+}
+
+#[test]
+fn plans_without_work() {
+    let place = Place::with(&[("in.csv", "1\n")]);
+    let sql = table("a BIGINT", "csv", "in.csv", "") + SINK;
+    place.answers_with(&sql, &["--dry-run"], expect![]);
+    place.answers_with(&sql, &["--dry-run", "--verbose"], expect![]);
+    place.answers_with(&sql, &["--explain"], expect![]);
+    assert_eq!(place.names("."), ["in.csv"]);
+    place.refused_with(&sql.replace("SELECT a", "SELECT b"), &["--dry-run"], 3, expect![]);
+}
+
+#[test]
+fn what_workers_did() {
+    let place = Place::with(&[("in.csv", "1\n2\nx\n")]);
+    let sql = table("a BIGINT", "csv", "in.csv", "'on-error' = 'skip'") + "SELECT a FROM t";
+    let ran = place.run(place.sql(&sql, &["--stats", "--stats-json", "stats.json"]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "a\n1\n2\n"), "{}", ran.stderr);
+    for column in ["rows", "busy %", "ring depth max", "batches", "step p50", "step p99", "step p99.9"] {
+        assert!(ran.stderr.contains(column), "{}", ran.stderr);
+    }
+    let stats: serde_json::Value = serde_json::from_str(&place.read("stats.json")).expect("JSON");
+    let job = &stats["jobs"][0];
+    assert_eq!(
+        (&job["rows_in"], &job["bad_rows"], &job["driver"]),
+        (&2.into(), &1.into(), &"threads".into()),
+        "{stats}"
+    );
+}
+
+#[test]
+fn options_from_the_command_line() {
+    let place = Place::new();
+    place.refused_with("SELECT 1", &["--set", "no.such=1"], 3, expect![]);
+    let ran = place.run(place.sql("SET", &["--set", "table.exec.source.idle-timeout=7 s"]));
+    assert!(ran.stdout.contains("table.exec.source.idle-timeout,7 s"), "{}{}", ran.stdout, ran.stderr);
+}
+
+/// Standard error of a command, when that is a terminal.
+fn on_a_terminal(mut command: Command) -> String {
+    let (mut terminal, mut theirs) = (0, 0);
+    let none = std::ptr::null_mut();
+    // SAFETY: the kernel fills two descriptors, which are then ours.
+    let (mut terminal, theirs) = unsafe {
+        let opened = libc::openpty(&raw mut terminal, &raw mut theirs, none, none.cast(), none.cast());
+        assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
+        (File::from_raw_fd(terminal), OwnedFd::from_raw_fd(theirs))
+    };
+    let mut child = command.stderr(theirs).env("TERM", "xterm").spawn().expect("the program was built");
+    child.wait().expect("ours");
+    drop(command);
+    let mut text = Vec::new();
+    // Where the other end is closed, a terminal ends in an error and not in an end of file.
+    let _ = terminal.read_to_end(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[test]
+fn color_is_for_terminals_and_can_be_refused() {
+    let place = Place::new();
+    let command = |no_color: Option<&str>| {
+        let mut command = place.sql("SELEC", &[]);
+        command.env_remove("NO_COLOR").envs(no_color.map(|value| ("NO_COLOR", value)));
+        command
+    };
+    assert!(on_a_terminal(command(None)).starts_with("\x1b[1;31merror:"));
+    assert!(on_a_terminal(command(Some("1"))).starts_with("error: "));
+    assert!(place.run(command(None)).stderr.starts_with("error: "));
+}

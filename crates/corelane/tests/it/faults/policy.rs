@@ -1,0 +1,106 @@
+//! `'on-error'` and `'late-rows'`: one bad row costs that row only, and is counted.
+
+use expect_test::expect;
+
+use super::table;
+use crate::program::{Place, Ran};
+
+/// Runs the same rows under both policies, on one and two workers; gives what was kept of bad rows.
+fn kept(files: &[(&str, &str)], columns: &str, format: &str, path: &str, select: &str) -> String {
+    let skip = |place: &Place| run(place, &(table(columns, format, path, "'on-error' = 'skip'") + select), "1");
+    let place = Place::with(files);
+    let skipped = skip(&place);
+    assert_eq!(skipped.code, 0, "{}", skipped.stderr);
+    let options = "'on-error' = 'dead-letter', 'dead-letter.path' = 'dead.jsonl'";
+    let mut letters = String::new();
+    for workers in ["1", "2"] {
+        let place = Place::with(files);
+        let ran = run(&place, &(table(columns, format, path, options) + select), workers);
+        assert_eq!((ran.code, sorted(&ran.stdout)), (0, sorted(&skipped.stdout)), "{}", ran.stderr);
+        letters = place.read("dead.jsonl");
+    }
+    format!("{}{}{letters}", skipped.stdout, skipped.stderr)
+}
+
+fn run(place: &Place, sql: &str, workers: &str) -> Ran {
+    place.run(place.command(&["run", "-c", sql, "--workers", workers, "--driver", "threads", "--no-pin"]))
+}
+
+fn sorted(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn rows_that_cannot_be_decoded() {
+    let csv = "1,x\n2\n3,y,z\nfour,w\n5,v\n";
+    expect![].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", "SELECT * FROM t"));
+    let json = "{\"a\":1}\n{\"a\" 2}\n{\"a\":99999999999999999999}\n[3]\n{\"a\":4}\n{\"a\":5";
+    expect![].assert_eq(&kept(&[("in.json", json)], "a BIGINT", "json", "in.json", "SELECT * FROM t"));
+}
+
+#[test]
+fn casts_that_fail() {
+    let csv = "1,10\n2,x\n3,30\n";
+    let select = "SELECT a, CAST(b AS INT) AS b FROM t";
+    expect![].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", select));
+}
+
+#[test]
+fn overflow_and_division_by_zero() {
+    let csv = "1,1\n9223372036854775807,1\n2,0\n3,1\n";
+    let select = "SELECT a, (a + 1) / b AS c FROM t WHERE a / b > 0";
+    expect![].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b BIGINT", "csv", "in.csv", select));
+}
+
+#[test]
+fn a_sum_that_overflows() {
+    let csv = "k,9223372036854775807\nk,1\nl,1\n";
+    let select = "SELECT k, SUM(a) AS a FROM t GROUP BY k";
+    expect![].assert_eq(&kept(&[("in.csv", csv)], "k STRING, a BIGINT", "csv", "in.csv", select));
+}
+
+#[test]
+fn a_dead_letter_file_that_cannot_be_written() {
+    let place = Place::with(&[("in.csv", "x\n")]);
+    let options = "'on-error' = 'dead-letter', 'dead-letter.path' = 'none/dead.jsonl'";
+    place.refused(&(table("a BIGINT", "csv", "in.csv", options) + "SELECT * FROM t"), 4, expect![]);
+    let full = "'on-error' = 'dead-letter', 'dead-letter.path' = '/dev/full'";
+    place.refused(&(table("a BIGINT", "csv", "in.csv", full) + "SELECT * FROM t"), 4, expect![]);
+    let nowhere = "'on-error' = 'dead-letter'";
+    place.refused(&(table("a BIGINT", "csv", "in.csv", nowhere) + "SELECT * FROM t"), 3, expect![]);
+    let wrong = "'on-error' = 'skp'";
+    place.refused(&(table("a BIGINT", "csv", "in.csv", wrong) + "SELECT * FROM t"), 3, expect![]);
+}
+
+const LATE: &str = "1,2024-01-01 00:00:01\n2,2024-01-01 00:00:30\n3,2024-01-01 00:00:02\n4,2024-01-01 00:00:31\n";
+
+fn late(options: &str) -> String {
+    let columns = "a BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND";
+    table(columns, "csv", "in.csv", options)
+        + "SELECT window_start, SUM(a) AS a FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND))\n\
+           GROUP BY window_start, window_end"
+}
+
+#[test]
+fn rows_that_are_late() {
+    let place = Place::with(&[("in.csv", LATE)]);
+    place.answers_with(&late(""), &["--batch-rows", "1"], expect![]);
+    let kept = late("'late-rows' = 'dead-letter', 'dead-letter.path' = 'late.jsonl'");
+    place.answers_with(&kept, &["--batch-rows", "1"], expect![]);
+    expect![].assert_eq(&place.read("late.jsonl"));
+    let nowhere = late("'late-rows' = 'dead-letter'");
+    place.refused(&nowhere, 3, expect![]);
+}
+
+#[test]
+fn lost_rows_are_told_even_when_quiet() {
+    let place = Place::with(&[("in.csv", "1\nx\n")]);
+    let sql = table("a BIGINT", "csv", "in.csv", "'on-error' = 'skip'") + "SELECT * FROM t";
+    place.answers_with(&sql, &["--quiet"], expect![]);
+    place.answers(
+        &(table("a BIGINT", "csv", "in.csv", "'csv.ignore-parse-errors' = 'true'") + "SELECT * FROM t"),
+        expect![],
+    );
+}
