@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -202,13 +202,6 @@ impl Running {
         assert_eq!(sent, 0, "{}", std::io::Error::last_os_error());
     }
 
-    /// True once it is gone, though not waited for.
-    pub fn has_ended(&mut self) -> bool {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = fs::read_to_string(path).unwrap_or_default();
-        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
-    }
-
     pub fn finish(self, place: &Place) -> Ran {
         let Running { child, stdin, lines } = self;
         drop(stdin);
@@ -233,8 +226,4 @@ pub fn in_child(command: &mut Command, change: impl Fn() -> std::io::Result<()> 
     unsafe {
         command.pre_exec(change);
     }
-}
-
-pub fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }

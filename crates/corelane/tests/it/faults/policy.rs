@@ -35,43 +35,95 @@ fn sorted(text: &str) -> Vec<String> {
 #[test]
 fn rows_that_cannot_be_decoded() {
     let csv = "1,x\n2\n3,y,z\nfour,w\n5,v\n";
-    expect![].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", "SELECT * FROM t"));
+    expect![[r#"
+        a,b
+        1,x
+        5,v
+        3 rows bad
+        {"position":"line 2","raw":"2","reason":"too few fields: found 1, expected 2","source":"in.csv","table":"t"}
+        {"position":"line 3","raw":"3,y,z","reason":"too many fields: found 3, expected 2","source":"in.csv","table":"t"}
+        {"position":"line 4","raw":"four,w","reason":"field 'a': cannot read \"four\" as BIGINT","source":"in.csv","table":"t"}
+    "#]].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", "SELECT * FROM t"));
     let json = "{\"a\":1}\n{\"a\" 2}\n{\"a\":99999999999999999999}\n[3]\n{\"a\":4}\n{\"a\":5";
-    expect![].assert_eq(&kept(&[("in.json", json)], "a BIGINT", "json", "in.json", "SELECT * FROM t"));
+    expect![[r#"
+        a
+        1
+        4
+        4 rows bad
+        {"position":"line 2","raw":"{\"a\" 2}","reason":"expected ':' after a field's name at byte 5, found '2'","source":"in.json","table":"t"}
+        {"position":"line 3","raw":"{\"a\":99999999999999999999}","reason":"field 'a': 99999999999999999999 is out of the range of BIGINT","source":"in.json","table":"t"}
+        {"position":"line 4","raw":"[3]","reason":"expected a JSON object, found '['","source":"in.json","table":"t"}
+        {"position":"line 6","raw":"{\"a\":5","reason":"the record is cut off at byte 6: expected ',' or '}'","source":"in.json","table":"t"}
+    "#]].assert_eq(&kept(&[("in.json", json)], "a BIGINT", "json", "in.json", "SELECT * FROM t"));
 }
 
 #[test]
 fn casts_that_fail() {
     let csv = "1,10\n2,x\n3,30\n";
     let select = "SELECT a, CAST(b AS INT) AS b FROM t";
-    expect![].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", select));
+    expect![[r#"
+        a,b
+        1,10
+        3,30
+        1 row bad
+        {"position":null,"raw":"{\"a\":2,\"b\":\"x\"}","reason":"cannot cast string 'x' to value of INT type","source":"t","table":"t"}
+    "#]].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", select));
 }
 
 #[test]
 fn overflow_and_division_by_zero() {
     let csv = "1,1\n9223372036854775807,1\n2,0\n3,1\n";
     let select = "SELECT a, (a + 1) / b AS c FROM t WHERE a / b > 0";
-    expect![].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b BIGINT", "csv", "in.csv", select));
+    expect![[r#"
+        a,c
+        1,2
+        3,4
+        2 rows bad
+        {"position":null,"raw":"{\"a\":2,\"b\":0}","reason":"division by zero","source":"t","table":"t"}
+        {"position":null,"raw":"{\"a\":9223372036854775807,\"b\":1}","reason":"overflow happened on: 9223372036854775807 + 1","source":"t","table":"t"}
+    "#]].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b BIGINT", "csv", "in.csv", select));
 }
 
 #[test]
 fn a_sum_that_overflows() {
     let csv = "k,9223372036854775807\nk,1\nl,1\n";
     let select = "SELECT k, SUM(a) AS a FROM t GROUP BY k";
-    expect![].assert_eq(&kept(&[("in.csv", csv)], "k STRING, a BIGINT", "csv", "in.csv", select));
+    expect![[r#"
+        k,a
+        l,1
+        1 row bad
+        {"position":null,"raw":"{\"k\":\"k\"}","reason":"the SUM called \"sum(t.a)\" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE)","source":"t","table":"t"}
+    "#]].assert_eq(&kept(&[("in.csv", csv)], "k STRING, a BIGINT", "csv", "in.csv", select));
 }
 
 #[test]
 fn a_dead_letter_file_that_cannot_be_written() {
     let place = Place::with(&[("in.csv", "x\n")]);
     let options = "'on-error' = 'dead-letter', 'dead-letter.path' = 'none/dead.jsonl'";
-    place.refused(&(table("a BIGINT", "csv", "in.csv", options) + "SELECT * FROM t"), 4, expect![]);
+    place.refused(&(table("a BIGINT", "csv", "in.csv", options) + "SELECT * FROM t"), 4, expect![[r#"
+        error: cannot open the dead-letter file 'none/dead.jsonl': no such file or directory
+        hint: 'dead-letter.path' must name a file in a directory that can be written
+    "#]]);
     let full = "'on-error' = 'dead-letter', 'dead-letter.path' = '/dev/full'";
-    place.refused(&(table("a BIGINT", "csv", "in.csv", full) + "SELECT * FROM t"), 4, expect![]);
+    place.refused(&(table("a BIGINT", "csv", "in.csv", full) + "SELECT * FROM t"), 4, expect![[r#"
+        error: cannot write the dead-letter file '/dev/full': no space left on device
+    "#]]);
     let nowhere = "'on-error' = 'dead-letter'";
-    place.refused(&(table("a BIGINT", "csv", "in.csv", nowhere) + "SELECT * FROM t"), 3, expect![]);
+    place.refused(&(table("a BIGINT", "csv", "in.csv", nowhere) + "SELECT * FROM t"), 3, expect![[r#"
+        error: option 'on-error' is 'dead-letter' but there is no path for it
+        command:2:7
+        WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'on-error' = 'dead-letter');
+              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        hint: add 'dead-letter.path' = 'file.jsonl'
+    "#]]);
     let wrong = "'on-error' = 'skp'";
-    place.refused(&(table("a BIGINT", "csv", "in.csv", wrong) + "SELECT * FROM t"), 3, expect![]);
+    place.refused(&(table("a BIGINT", "csv", "in.csv", wrong) + "SELECT * FROM t"), 3, expect![[r#"
+        error: option 'on-error' has the value 'skp'
+        command:2:7
+        WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'on-error' = 'skp');
+              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        hint: it takes 'fail', 'skip', 'dead-letter'
+    "#]]);
 }
 
 const LATE: &str = "1,2024-01-01 00:00:01\n2,2024-01-01 00:00:30\n3,2024-01-01 00:00:02\n4,2024-01-01 00:00:31\n";
@@ -86,21 +138,47 @@ fn late(options: &str) -> String {
 #[test]
 fn rows_that_are_late() {
     let place = Place::with(&[("in.csv", LATE)]);
-    place.answers_with(&late(""), &["--batch-rows", "1"], expect![]);
+    place.answers_with(&late(""), &["--batch-rows", "1"], expect![[r#"
+        window_start,a
+        2024-01-01 00:00:00.000,1
+        2024-01-01 00:00:30.000,6
+        1 row late
+    "#]]);
     let kept = late("'late-rows' = 'dead-letter', 'dead-letter.path' = 'late.jsonl'");
-    place.answers_with(&kept, &["--batch-rows", "1"], expect![]);
-    expect![].assert_eq(&place.read("late.jsonl"));
+    place.answers_with(&kept, &["--batch-rows", "1"], expect![[r#"
+        window_start,a
+        2024-01-01 00:00:00.000,1
+        2024-01-01 00:00:30.000,6
+        1 row late
+    "#]]);
+    expect![[r#"
+        {"position":null,"raw":"{\"ts\":\"2024-01-01T00:00:02\",\"a\":3}","reason":"its window has closed","source":"t","table":"t"}
+    "#]].assert_eq(&place.read("late.jsonl"));
     let nowhere = late("'late-rows' = 'dead-letter'");
-    place.refused(&nowhere, 3, expect![]);
+    place.refused(&nowhere, 3, expect![[r#"
+        error: option 'late-rows' is 'dead-letter' but there is no path for it
+        command:2:7
+        WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'late-rows' = 'dead-letter');
+              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        hint: add 'dead-letter.path' = 'file.jsonl'
+    "#]]);
 }
 
 #[test]
 fn lost_rows_are_told_even_when_quiet() {
     let place = Place::with(&[("in.csv", "1\nx\n")]);
     let sql = table("a BIGINT", "csv", "in.csv", "'on-error' = 'skip'") + "SELECT * FROM t";
-    place.answers_with(&sql, &["--quiet"], expect![]);
+    place.answers_with(&sql, &["--quiet"], expect![[r#"
+        a
+        1
+        1 row bad
+    "#]]);
     place.answers(
         &(table("a BIGINT", "csv", "in.csv", "'csv.ignore-parse-errors' = 'true'") + "SELECT * FROM t"),
-        expect![],
+        expect![[r#"
+            a
+            1
+
+        "#]],
     );
 }
