@@ -28,7 +28,7 @@ use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion_optimizer::simplify_expressions::{ExprSimplifier, SimplifyExpressions};
 use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
-use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use sqlparser::ast::{self, Query, visit_expressions, visit_relations};
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
 
@@ -48,6 +48,7 @@ fn parser_options() -> ParserOptions {
         .with_enable_ident_normalization(false)
         .with_map_string_types_to_utf8view(true)
         .with_collect_spans(true)
+        .with_default_null_ordering(NullOrdering::NullsMin)
 }
 
 /// Binds, coerces and optimizes a query.
