@@ -36,6 +36,8 @@ pub struct SortLimitSpec {
     pub offset: u64,
     /// Columns that order rows of equal keys: the row's position, ascending.
     pub tie: Vec<usize>,
+    /// Rows may be taken away again, so those behind the limit are needed as well.
+    pub retracting: bool,
 }
 
 impl OperatorSpec for SortLimitSpec {
@@ -68,12 +70,10 @@ impl OperatorSpec for SortLimitSpec {
 
     fn state(&self) -> StateBound {
         match self.limit {
-            // Where the input retracts, all its rows must be kept; the planner says so.
-            Some(limit) => StateBound::Bounded(format!(
-                "the first {} rows, if its input does not retract",
-                limit.saturating_add(self.offset)
-            )),
-            None => StateBound::Grows("rows of the input".to_owned()),
+            Some(limit) if !self.retracting => {
+                StateBound::Bounded(format!("the first {} rows", limit.saturating_add(self.offset)))
+            }
+            _ => StateBound::Grows("rows of the input".to_owned()),
         }
     }
 
@@ -98,6 +98,8 @@ struct SortLimit {
     order: Vec<(usize, SortOptions)>,
     /// Rows that can reach the output: limit and offset.
     keep: Option<usize>,
+    /// No row is taken away, so the buffer can be cut back as it fills.
+    cuts: bool,
     offset: usize,
     batch_rows: usize,
     fold: ChangelogFold,
@@ -127,6 +129,7 @@ impl SortLimit {
             schema: Arc::clone(&spec.input),
             order,
             keep,
+            cuts: !spec.retracting,
             offset,
             batch_rows: batch_rows.max(1),
             buffered: 0,
@@ -183,7 +186,7 @@ impl Operator for SortLimit {
         let slack = self.batch_rows;
         self.fold.push(batch)?;
         let full = self.keep.is_some_and(|keep| keep.saturating_mul(2).saturating_add(slack) < self.buffered);
-        if full && self.fold.is_append() {
+        if full && self.cuts {
             self.cut()?;
         }
         Ok(Progress::Done)
@@ -252,6 +255,7 @@ mod tests {
             limit,
             offset,
             tie: tie.to_vec(),
+            retracting: false,
         }
     }
 
@@ -307,9 +311,18 @@ mod tests {
     #[test]
     fn what_was_retracted_is_not_sorted() {
         check(
-            &spec(&[(1, false)], Some(2), 0, &[]),
+            &SortLimitSpec { retracting: true, ..spec(&[(1, false)], Some(2), 0, &[]) },
             &["+I[a, 1, 0] +I[b, 2, 0]", "-U[a, 1, 0] +U[a, 9, 0] +I[c, 3, 0]", "-D[c, 3, 0]"],
             expect!["+I[b, 2, 0] +I[a, 9, 0]"],
+        );
+    }
+
+    #[test]
+    fn rows_behind_the_limit_can_still_be_retracted() {
+        check(
+            &SortLimitSpec { retracting: true, ..spec(&[(1, false)], Some(1), 0, &[]) },
+            &["+I[a, 1, 0] +I[b, 2, 0] +I[c, 3, 0] +I[d, 4, 0] +I[e, 5, 0]", "-D[e, 5, 0] -D[a, 1, 0]"],
+            expect!["+I[b, 2, 0]"],
         );
     }
 

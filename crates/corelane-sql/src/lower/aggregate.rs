@@ -95,10 +95,7 @@ impl BoundCall {
 
     /// True if the result depends on the order of arrival.
     fn ordered(&self) -> bool {
-        matches!(
-            self.function,
-            AggregateFunction::FirstValue | AggregateFunction::LastValue | AggregateFunction::ListAgg { .. }
-        )
+        follows_arrival(&self.function)
     }
 
     fn place(self, inputs: &mut Inputs<'_>) -> Result<AggregateCall, SqlError> {
@@ -113,6 +110,10 @@ impl BoundCall {
             output: self.output,
         })
     }
+}
+
+fn follows_arrival(function: &AggregateFunction) -> bool {
+    matches!(function, AggregateFunction::FirstValue | AggregateFunction::LastValue | AggregateFunction::ListAgg { .. })
 }
 
 fn text_literal(value: &ScalarValue) -> Option<&str> {
@@ -316,7 +317,7 @@ fn by_key(keys: Vec<usize>) -> Exchange {
 
 fn order_by_arrival(calls: &mut [AggregateCall], input: &Relation) {
     let order: Vec<usize> = input.position.into_iter().collect();
-    for call in calls {
+    for call in calls.iter_mut().filter(|call| follows_arrival(&call.function)) {
         call.order.clone_from(&order);
     }
 }

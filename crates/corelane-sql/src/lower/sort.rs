@@ -81,6 +81,7 @@ impl Lowering {
             limit,
             offset,
             tie: input.position.into_iter().collect(),
+            retracting: input.updating(),
         };
         let mode = ChangelogMode::Append;
         let node = self.operator(Arc::new(spec), &[(&input, Exchange::Gather)], mode.clone());

@@ -7,6 +7,7 @@ mod data;
 mod oracle;
 mod query;
 
+use std::panic::catch_unwind;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -31,8 +32,8 @@ fn setup(choices: &mut Choices) -> Setup {
 }
 
 fn check(folder: &Path, table: &Table, sql: &Sql, setups: &[Setup]) -> Result<(), TestCaseError> {
-    let wanted = oracle::answer(&table.batch(), &sql.oracle)
-        .map_err(|error| TestCaseError::fail(format!("the oracle refuses\n{}\n{error}", sql.oracle)))?;
+    // DataFusion has limits and faults of its own: what it refuses, it cannot check.
+    let wanted = oracle::answer(&table.batch(), &sql.oracle).map_err(TestCaseError::reject)?;
     let wanted = oracle::sorted_text(&wanted);
     let script = table.declaration(folder) + &sql.ours + ";";
     let mut known: Option<Vec<String>> = None;
@@ -40,7 +41,8 @@ fn check(folder: &Path, table: &Table, sql: &Sql, setups: &[Setup]) -> Result<()
         let fail = |what: String| {
             TestCaseError::fail(format!("{what}\non {setup}, {:?}\n{}\noracle: {}", table.format, sql.ours, sql.oracle))
         };
-        let outcome = run(*setup, &script).map_err(|error| fail(error.to_string()))?;
+        let ran = catch_unwind(|| run(*setup, &script)).map_err(|_| fail("a panic".to_owned()))?;
+        let outcome = ran.map_err(|error| fail(error.to_string()))?;
         let (report, (_, batches)) = (&outcome.reports[0], &outcome.results[0]);
         if report.late_rows + report.bad_rows != 0 {
             return Err(fail(format!("{} late rows, {} bad rows", report.late_rows, report.bad_rows)));
@@ -65,7 +67,7 @@ fn check(folder: &Path, table: &Table, sql: &Sql, setups: &[Setup]) -> Result<()
 fn streams_answer_as_batches_do() {
     let cases = number("CORELANE_CASES").map_or(CASES, |cases| u32::try_from(cases).expect("a number of cases"));
     let seed = number("CORELANE_SEED").unwrap_or(0);
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_global_rejects: cases / 5 + 10, ..Config::default() };
     let mut seed_bytes = [0; 32];
     seed_bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seed_bytes);

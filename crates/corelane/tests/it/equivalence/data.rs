@@ -144,11 +144,13 @@ impl Table {
             .expect("columns of one length")
     }
 
-    /// Writes the rows round robin to files of a folder, so that several workers read them.
+    /// Writes the rows to files of a folder, so that several workers read them. Each file holds what came
+    /// after the file before it: a worker reads its files one by one, and rows must not be late by that.
     pub fn write(&self, folder: &Path) {
         let times = self.times();
+        let chunk = self.rows.len().div_ceil(self.files).max(1);
         for file in 0..self.files {
-            let places: Vec<usize> = (0..self.rows.len()).filter(|place| place % self.files == file).collect();
+            let places: Vec<usize> = (0..self.rows.len()).filter(|place| place / chunk == file).collect();
             let path = folder.join(format!("part-{file}"));
             match self.format {
                 Format::Json => self.write_text(&path, &places, |row, place| json_line(row, times[place])),
