@@ -45,8 +45,11 @@ impl RuntimeConfig {
         let shared = workers > cpus.len();
         let spin_us = if shared || self.overprovisioned { 0 } else { SPIN_US_DEFAULT };
         if shared {
-            let given = cpus.len();
-            notices.push(format!("{workers} workers share {given} CPUs ({}); they do not spin", ranges(&cpus)));
+            let given = match cpus.as_slice() {
+                [cpu] => format!("CPU {cpu}"),
+                several => format!("{} CPUs ({})", several.len(), ranges(several)),
+            };
+            notices.push(format!("{workers} workers share {given}; they do not spin"));
         }
         let memory_bytes = self.memory_share(facts, workers)?;
         let configs = (0..workers)

@@ -188,6 +188,7 @@ impl RowGroup {
 }
 
 fn corrupt(path: &str, reason: &str) -> Error {
+    let reason = reason.trim_start_matches("Parquet error: ");
     Error::io(format!("cannot read '{path}' as Parquet: {reason}"))
         .with_hint("the file is corrupt, cut off, or of another format")
 }

@@ -554,7 +554,7 @@ fn corrupt_parquet_is_an_error_and_no_panic() {
         id_and_text(),
         directory.path(),
         expect![[r#"
-        Io: cannot read 'DIR/a.parquet' as Parquet: Parquet error: Invalid Parquet file. Corrupt footer
+        Io: cannot read 'DIR/a.parquet' as Parquet: Invalid Parquet file. Corrupt footer
         the file is corrupt, cut off, or of another format"#]],
     );
 }

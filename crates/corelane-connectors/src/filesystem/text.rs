@@ -306,7 +306,8 @@ impl TextReader {
         self.buffer.copy_within(self.begin..self.filled, 0);
         (self.begin, self.filled) = (0, pending);
         // A long record is looked through again after each fill, so fills grow with it.
-        let wanted = pending + CHUNK_BYTES.max(pending);
+        // One that is too long is known by its first byte too many.
+        let wanted = (pending + CHUNK_BYTES.max(pending)).min(RECORD_BYTES_MAX + CHUNK_BYTES);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         } else if pending < CHUNK_BYTES && 4 * CHUNK_BYTES < self.buffer.len() {

@@ -5,13 +5,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use corelane_stream::wording::io_reason;
 use corelane_stream::{Committable, Error, Result};
 use flate2::write::GzEncoder;
 
 use super::FileLayout;
 use super::ledger::{Ledger, committable};
-use crate::format::encode::{Encoder, Encoding};
+use crate::format::encode::{self, Encoder, Encoding};
 use crate::options::{Options, wrong_value};
 
 /// Bytes gathered before a call into the kernel.
@@ -178,18 +177,5 @@ impl Part {
 
 /// The error of a file that cannot be written.
 pub(super) fn cannot_write(path: &Path, error: &io::Error) -> Error {
-    let message = format!("cannot write '{}': {}", path.display(), io_reason(error));
-    let hint = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space, or choose another path"),
-        io::ErrorKind::FileTooLarge => Some("raise the limit on the size of files (ulimit -f), or roll files earlier"),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Some("choose a path whose directories can be made"),
-        io::ErrorKind::PermissionDenied => Some("check the owner and the mode of the directory"),
-        io::ErrorKind::ReadOnlyFilesystem => Some("choose a path on a filesystem that can be written"),
-        _ => None,
-    };
-    let error = Error::io(message);
-    match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
-    }
+    encode::cannot_write(&format!("'{}'", path.display()), error)
 }

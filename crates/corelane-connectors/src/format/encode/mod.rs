@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use corelane_stream::wording::io_reason;
 use corelane_stream::{Error, OptionDef, Result, TableOptions};
 use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
 
 mod csv;
 mod json;
@@ -143,7 +145,7 @@ impl<W: Write + Send> Encoder<W> {
             }
             Encoding::Parquet(encoding) => {
                 let schema = parquet_file::storable(schema);
-                let writer = encoding.writer(out, &schema).map_err(|error| cannot_write(&destination, &error))?;
+                let writer = encoding.writer(out, &schema).map_err(|error| parquet_refused(&destination, &error))?;
                 Body::Parquet { writer: Box::new(writer), schema }
             }
         };
@@ -166,7 +168,7 @@ impl<W: Write + Send> Encoder<W> {
             }
             Body::Parquet { writer, schema } => {
                 let rows = parquet_file::cast(rows, schema)?;
-                writer.write(&rows).map_err(|error| cannot_write(&self.destination, &error))
+                writer.write(&rows).map_err(|error| parquet_refused(&self.destination, &error))
             }
         }
     }
@@ -195,13 +197,36 @@ impl<W: Write + Send> Encoder<W> {
         match self.body {
             Body::Text { out, .. } => Ok(out),
             Body::Parquet { writer, .. } => {
-                writer.into_inner().map_err(|error| cannot_write(&self.destination, &error))
+                writer.into_inner().map_err(|error| parquet_refused(&self.destination, &error))
             }
         }
     }
 }
 
-fn cannot_write(destination: &str, error: &dyn std::fmt::Display) -> Error {
+/// The error of a file that cannot be written; `destination` is as messages show it.
+pub(crate) fn cannot_write(destination: &str, error: &io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("free some space, or choose another path"),
+        io::ErrorKind::FileTooLarge => Some("raise the limit on the size of files (ulimit -f), or roll files earlier"),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Some("choose a path whose directories can be made"),
+        io::ErrorKind::PermissionDenied => Some("check the owner and the mode of the directory"),
+        io::ErrorKind::ReadOnlyFilesystem => Some("choose a path on a filesystem that can be written"),
+        _ => None,
+    };
+    let error = Error::io(format!("cannot write {destination}: {}", io_reason(error)));
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// What the Parquet writer says of its file is the file's error in a wrapping.
+fn parquet_refused(destination: &str, error: &ParquetError) -> Error {
+    if let ParquetError::External(inner) = error
+        && let Some(inner) = inner.downcast_ref::<io::Error>()
+    {
+        return cannot_write(destination, inner);
+    }
     Error::io(format!("cannot write {destination}: {error}"))
 }
 

@@ -143,8 +143,10 @@ fn more_state_than_memory() {
     let sql = "CREATE TABLE t (a BIGINT) WITH ('connector' = 'datagen', 'number-of-rows' = '50000000',\n\
                'fields.a.kind' = 'sequence', 'fields.a.start' = '1', 'fields.a.end' = '50000000');\n\
                SELECT a, COUNT(*) FROM t GROUP BY a";
-    let ran =
-        place.run(place.sql(sql, &["--memory", "64MiB", "--workers", "2", "--format", "changelog", "-o", "/dev/null"]));
+    let flags = ["--memory", "64MiB", "--workers", "2", "--driver", "threads", "--no-pin", "-o", "/dev/null"];
+    let mut command = place.command(&["run", "-c", sql]);
+    command.args(flags);
+    let ran = place.run(command);
     assert_eq!(ran.code, 1, "{}", ran.stderr);
     let (before, after) = ran.stderr.split_once(" of state on worker ").expect("it says why");
     assert!(

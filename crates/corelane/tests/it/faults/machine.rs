@@ -18,7 +18,7 @@ fn more_workers_than_cpus() {
     let ran = place.run(select(&place, &["--cores", "0", "--workers", "5", "--driver", "threads"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "a\n1\n"), "{}", ran.stderr);
     expect![[r#"
-        note: 5 workers share 1 CPUs (0); they do not spin
+        note: 5 workers share CPU 0; they do not spin
     "#]].assert_eq(&ran.stderr);
 }
 
