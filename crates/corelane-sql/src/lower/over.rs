@@ -7,7 +7,7 @@ use corelane_ops::over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
 use corelane_stream::{ChangelogMode, Exchange, OperatorSpec};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::WindowFunction;
-use datafusion_expr::{Expr, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
+use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
 
 use super::aggregate::Inputs;
 use super::calc::{column_at, named};
@@ -24,10 +24,9 @@ impl Lowering {
         let mut inputs = Inputs::of_columns(names);
         let functions = window.window_expr.iter().map(window_function).collect::<Result<Vec<_>, _>>()?;
         let Some(first) = functions.first() else { return self.lower(&window.input, position) };
-        let same = |other: &&WindowFunction| {
-            other.params.partition_by == first.params.partition_by && other.params.order_by == first.params.order_by
-        };
-        assert!(functions.iter().all(same), "the planner groups windows by partition and order");
+        if functions.iter().any(|other| !goes_with(first, other)) {
+            return self.over_each(window, position);
+        }
 
         let time = time_column(first, &mut inputs)?;
         let partition =
@@ -71,6 +70,37 @@ impl Lowering {
             .collect();
         self.calc_physical(relation, None, columns)
     }
+
+    /// The planner groups functions by how they partition and order, but the optimizer may then write the same
+    /// partition in two ways: each way becomes an operator of its own, one above the other.
+    fn over_each(&mut self, window: &Window, position: bool) -> Result<Relation, SqlError> {
+        let mut groups: Vec<Vec<Expr>> = Vec::new();
+        for expression in &window.window_expr {
+            let function = window_function(expression)?;
+            let mut known = None;
+            for (index, group) in groups.iter().enumerate() {
+                if goes_with(window_function(&group[0])?, function) {
+                    known = Some(index);
+                }
+            }
+            match known {
+                Some(index) => groups[index].push(expression.clone()),
+                None => groups.push(vec![expression.clone()]),
+            }
+        }
+        let mut plan = window.input.as_ref().clone();
+        for group in groups {
+            plan = LogicalPlan::Window(Window::try_new(group, Arc::new(plan)).map_err(super::planning)?);
+        }
+        let columns = window.schema.columns().into_iter().map(Expr::Column);
+        let plan = LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build);
+        self.lower(&plan.map_err(super::planning)?, position)
+    }
+}
+
+/// One operator can compute both.
+fn goes_with(first: &WindowFunction, other: &WindowFunction) -> bool {
+    other.params.partition_by == first.params.partition_by && other.params.order_by == first.params.order_by
 }
 
 fn window_function(expression: &Expr) -> Result<&WindowFunction, SqlError> {
