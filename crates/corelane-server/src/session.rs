@@ -14,7 +14,7 @@ use corelane_connectors::FileRowErrors;
 use corelane_runtime::{JobSetup, MachineFacts, RuntimeConfig, probe};
 use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, parse_script};
 use corelane_sql::{Catalog, Functions, PlanOptions, Planner, Relation, SqlError, explain};
-use corelane_stream::{Clock, Dataflow, Error, ErrorKind, Result};
+use corelane_stream::{Clock, Dataflow, Error, ErrorKind, Result, SourceSpec};
 
 use crate::collect::collect;
 use crate::config::Settings;
@@ -188,6 +188,24 @@ impl Session {
         let statement = |parsed| Statement { parsed, name: name.clone(), text: text.clone() };
         let statements = parsed.into_iter().map(statement).collect();
         Ok(Script { name, text, statements })
+    }
+
+    /// Makes a table whose rows this program gives. `declaration` is a `CREATE TABLE` without
+    /// `WITH`; a column of the source has the declared column's name and type.
+    ///
+    /// # Errors
+    /// If the declaration is refused, or the source lacks a column.
+    pub fn create_table(&mut self, declaration: &str, source: Arc<dyn SourceSpec>) -> Result<(), Failure> {
+        let fault = |error: SqlError| failure(error, declaration, "declaration");
+        let statements = parse_script(declaration).map_err(fault)?;
+        let [Parsed { kind: StatementKind::CreateTable(create), .. }] = &statements[..] else {
+            return Err(fault(SqlError::new("a table is declared by one CREATE TABLE")));
+        };
+        let table =
+            corelane_sql::create::create_table_over(&self.catalog, &self.functions, create, source, declaration)
+                .map_err(fault)?;
+        self.catalog.insert(table.name().to_owned(), Relation::Table(Arc::new(table)));
+        Ok(())
     }
 
     /// # Errors

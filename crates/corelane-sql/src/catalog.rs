@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
-use corelane_stream::{Connector, RowPolicy, TableDefinition, TableOptions};
+use corelane_stream::{Connector, Error, RowPolicy, SinkSpec, SourceSpec, TableDefinition, TableOptions};
 use datafusion_expr::Expr;
 use sqlparser::ast::Query;
 
@@ -62,13 +62,21 @@ pub struct TableWatermark {
     pub text: String,
 }
 
+/// Where a table's rows come from and go to.
+#[derive(Clone, Debug)]
+pub enum Backing {
+    Connector(&'static dyn Connector),
+    /// What a program gave with the declaration; such a table can only be read.
+    Source(Arc<dyn SourceSpec>),
+}
+
 /// One declared (or inferred) table.
 #[derive(Clone, Debug)]
 pub struct Table {
     pub columns: Vec<Column>,
     /// What the connector is given: physical columns and options.
     pub definition: TableDefinition,
-    pub connector: &'static dyn Connector,
+    pub backing: Backing,
     pub watermark: Option<TableWatermark>,
     /// The statement that made it, for `SHOW CREATE TABLE`.
     pub text: String,
@@ -88,6 +96,28 @@ impl Table {
     pub fn writable(&self) -> Vec<FieldRef> {
         let physical = |column: &&Column| matches!(column.source, ColumnSource::Physical(_));
         self.columns.iter().filter(physical).map(|column| column.field.clone()).collect()
+    }
+
+    /// # Errors
+    /// If the table cannot be read, or an option's value is wrong.
+    pub fn source(&self) -> corelane_stream::Result<Arc<dyn SourceSpec>> {
+        match &self.backing {
+            Backing::Connector(connector) => connector.source(&self.definition),
+            Backing::Source(source) => Ok(source.clone()),
+        }
+    }
+
+    /// # Errors
+    /// If the table cannot be written, or an option's value is wrong.
+    pub fn sink(&self) -> corelane_stream::Result<Arc<dyn SinkSpec>> {
+        match &self.backing {
+            Backing::Connector(connector) => connector.sink(&self.definition),
+            Backing::Source(source) => Err(Error::invalid(format!(
+                "table '{}' cannot be written: its rows are a {}",
+                self.name(),
+                source.name()
+            ))),
+        }
     }
 
     pub fn policy(&self) -> &Arc<RowPolicy> {

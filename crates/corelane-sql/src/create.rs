@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use corelane_stream::{Connector, TableDefinition, TableOptions};
+use corelane_stream::{Connector, SourceSpec, TableDefinition, TableOptions};
 use datafusion_common::DFSchema;
 use datafusion_expr::ExprSchemable;
 use sqlparser::ast::{Ident, ObjectName};
 
 use crate::bind::{Functions, bind_expression, bind_query};
 use crate::catalog::{
-    Catalog, Column, ColumnSource, Relation, TIME_EVENT, TIME_PROCESSING, Table, TableWatermark, View, closest,
-    with_time,
+    Backing, Catalog, Column, ColumnSource, Relation, TIME_EVENT, TIME_PROCESSING, Table, TableWatermark, View,
+    closest, with_time,
 };
 use crate::error::SqlError;
 use crate::parse::{
@@ -57,12 +57,60 @@ pub fn create_table(
     statement: &CreateTable,
     text: &str,
 ) -> Result<Table, SqlError> {
+    let mut declaration = declared(catalog, statement)?;
+    let connector = find_connector(catalog, &declaration.options, statement)?;
+    if statement.columns.is_empty() && declaration.columns.is_empty() {
+        let schema = connector
+            .infer_schema(&declaration.options)
+            .map_err(|error| SqlError::from(error).at_node(&statement.name))?;
+        declaration.columns = physical_columns(&schema);
+    }
+    complete(catalog, functions, declaration, statement, Backing::Connector(connector), text)
+}
+
+/// The same for a table whose rows a program gives: columns, computed columns and watermark are
+/// declared as ever, and there are no options. Without columns it has those of the source.
+///
+/// # Errors
+/// If a column or an expression is wrong, an option is given, or the source lacks a column.
+pub fn create_table_over(
+    catalog: &Catalog,
+    functions: &Functions,
+    statement: &CreateTable,
+    source: Arc<dyn SourceSpec>,
+    text: &str,
+) -> Result<Table, SqlError> {
+    let mut declaration = declared(catalog, statement)?;
+    if !declaration.options.is_empty() {
+        return Err(SqlError::new(format!("table {} takes no options: its rows are given", statement.name))
+            .with_hint("leave out WITH")
+            .at_node(&statement.name));
+    }
+    let schema = source.schema();
+    if statement.columns.is_empty() && declaration.columns.is_empty() {
+        declaration.columns = physical_columns(&schema);
+    }
+    let table = complete(catalog, functions, declaration, statement, Backing::Source(source), text)?;
+    for field in table.definition.schema.fields() {
+        let name = field.name();
+        let fault = match schema.field_with_name(name) {
+            Ok(given) if given.data_type() == field.data_type() => continue,
+            Ok(given) => format!("as {}, not {}", given.data_type(), field.data_type()),
+            Err(_) => "in no column".to_owned(),
+        };
+        return Err(SqlError::new(format!("column {name:?} of table {} is given {fault}", statement.name))
+            .at_node(&statement.name));
+    }
+    Ok(table)
+}
+
+/// What the statement says before it is known what stands behind the table.
+fn declared(catalog: &Catalog, statement: &CreateTable) -> Result<Declaration, SqlError> {
     if statement.as_query.is_some() {
         return Err(SqlError::new("CREATE TABLE .. AS SELECT is not supported yet")
             .with_hint("declare the table, then INSERT INTO it")
             .at_node(&statement.name));
     }
-    let name = simple_name(&statement.name)?;
     let mut declaration = match &statement.like {
         Some(like) => inherited(catalog, like)?,
         None => Declaration::default(),
@@ -74,14 +122,19 @@ pub fn create_table(
             return Err(SqlError::new(format!("option {:?} is given twice", option.key)).at(option.key_span));
         }
     }
-    let connector = find_connector(catalog, &declaration.options, statement)?;
-    let inferred = statement.columns.is_empty() && declaration.columns.is_empty();
-    if inferred {
-        let schema = connector
-            .infer_schema(&declaration.options)
-            .map_err(|error| SqlError::from(error).at_node(&statement.name))?;
-        declaration.columns = physical_columns(&schema);
-    }
+    Ok(declaration)
+}
+
+/// Binds what is declared and makes the table.
+fn complete(
+    catalog: &Catalog,
+    functions: &Functions,
+    mut declaration: Declaration,
+    statement: &CreateTable,
+    backing: Backing,
+    text: &str,
+) -> Result<Table, SqlError> {
+    let name = simple_name(&statement.name)?;
     add_columns(catalog, functions, &mut declaration, &statement.columns)?;
     if let Some(watermark) = &statement.watermark {
         declaration.watermark = Some(bind_watermark(catalog, functions, &declaration, watermark)?);
@@ -97,9 +150,7 @@ pub fn create_table(
     if !statement.primary_key.is_empty() {
         declaration.primary_key = named_columns(&statement.primary_key, "PRIMARY KEY")?;
     }
-    let table =
-        assemble(catalog, name, declaration, connector, text).map_err(|error| error.at(error_span(statement)))?;
-    Ok(table)
+    assemble(catalog, name, declaration, backing, text).map_err(|error| error.at(error_span(statement)))
 }
 
 /// Errors of a table's options point at its options.
@@ -274,7 +325,7 @@ fn assemble(
     catalog: &Catalog,
     name: String,
     declaration: Declaration,
-    connector: &'static dyn Connector,
+    backing: Backing,
     text: &str,
 ) -> Result<Table, SqlError> {
     let physical: Vec<FieldRef> = declaration
@@ -283,13 +334,20 @@ fn assemble(
         .filter(|column| matches!(column.source, ColumnSource::Physical(_)))
         .map(|column| column.field.clone())
         .collect();
+    let (what, metadata) = match &backing {
+        Backing::Connector(connector) => (format!("connector '{}'", connector.name()), connector.metadata()),
+        Backing::Source(source) => (format!("a {}", source.name()), &[][..]),
+    };
     for column in &declaration.columns {
         if let ColumnSource::Metadata(key) = &column.source
-            && !connector.metadata().contains(&key.as_str())
+            && !metadata.contains(&key.as_str())
         {
-            let known = connector.metadata().join(", ");
-            return Err(SqlError::new(format!("connector '{}' has no metadata {key:?}", connector.name()))
-                .with_hint(if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") }));
+            let known = metadata.join(", ");
+            return Err(SqlError::new(format!("{what} has no metadata {key:?}")).with_hint(if known.is_empty() {
+                "it has none".to_owned()
+            } else {
+                format!("it has {known}")
+            }));
         }
     }
     let policy = catalog.connectors.row_policy(&name, &declaration.options)?;
@@ -304,7 +362,7 @@ fn assemble(
     Ok(Table {
         columns: declaration.columns,
         definition,
-        connector,
+        backing,
         watermark: declaration.watermark,
         text: text.to_owned(),
     })
@@ -362,7 +420,7 @@ pub(crate) fn infer_table(catalog: &Catalog, path: &str) -> Result<Table, SqlErr
     let connector = catalog.connectors.connector("filesystem")?;
     let schema = connector.infer_schema(&options)?;
     let declaration = Declaration { columns: physical_columns(&schema), options, ..Declaration::default() };
-    assemble(catalog, path.to_owned(), declaration, connector, path)
+    assemble(catalog, path.to_owned(), declaration, Backing::Connector(connector), path)
 }
 
 /// Checks a view's query and makes the view.

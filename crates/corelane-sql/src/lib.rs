@@ -16,7 +16,7 @@ pub mod plan;
 pub mod types;
 
 pub use bind::Functions;
-pub use catalog::{Catalog, Connectors, Relation, Table, View};
+pub use catalog::{Backing, Catalog, Connectors, Relation, Table, View};
 pub use corelane_ops::AGGREGATES;
 pub use error::SqlError;
 pub use explain::explain;

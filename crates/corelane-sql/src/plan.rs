@@ -91,10 +91,7 @@ impl Planner<'_> {
             let table = self.target(insert)?;
             let bound = self.bind(&insert.query, insert.emit)?;
             let plan = fitted(bound.plan, insert, &table)?;
-            let sink = table
-                .connector
-                .sink(&table.definition)
-                .map_err(|error| SqlError::from(error).at_node(&insert.table))?;
+            let sink = table.sink().map_err(|error| SqlError::from(error).at_node(&insert.table))?;
             lowering
                 .add_query(&plan, bound.emit_changes, table.name(), sink)
                 .map_err(|error| error.at(Some(insert.span)))?;

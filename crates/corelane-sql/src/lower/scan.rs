@@ -63,11 +63,8 @@ impl Lowering {
             }
             None => None,
         };
-        let spec: Arc<dyn SourceSpec> = table
-            .connector
-            .source(&table.definition)
-            .and_then(|source| source.with_schema(read.clone()))
-            .map_err(SqlError::from)?;
+        let spec: Arc<dyn SourceSpec> =
+            table.source().and_then(|source| source.with_schema(read.clone())).map_err(SqlError::from)?;
         let node = self.dataflow.add(Node {
             kind: NodeKind::Source(SourceNode { table: table.name().to_owned(), spec, watermark: strategy }),
             inputs: Vec::new(),
