@@ -87,7 +87,11 @@ impl Lowering {
     ) -> Result<ChangelogMode, SqlError> {
         self.emit_changes = emit_changes;
         self.event_time = waits_for_event_time(plan);
-        let relation = self.lower(plan, false)?;
+        let mut relation = self.lower(plan, false)?;
+        if relation.position.is_some() {
+            // An order of arrival was needed on the way, but it is no part of the result.
+            relation = self.retyped(relation, &physical_schema(plan.schema()))?;
+        }
         let mode = relation.mode.clone();
         sink.accept(&mode).map_err(SqlError::from)?;
         let exchange = sink.exchange();
