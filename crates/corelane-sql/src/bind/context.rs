@@ -19,6 +19,7 @@ use sqlparser::ast::{self, Query};
 use super::aggregates::aggregate_udfs;
 use super::relation::WindowRelations;
 use super::rewrite::rewrite_query;
+use super::row_number::row_number;
 use super::{expressions, parser_options};
 use crate::catalog::{Catalog, Relation, Table};
 use crate::create::infer_table;
@@ -37,14 +38,18 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// The clock gives `CURRENT_TIMESTAMP` and its kin.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    /// The clock gives `CURRENT_TIMESTAMP` and its kin, in a time zone: UTC if none is given.
+    pub fn new(clock: Arc<dyn Clock>, time_zone: Option<&str>) -> Self {
         let aggregates = aggregate_udfs().map(|(name, udf)| (name.to_owned(), Arc::new(udf))).collect();
         let windows = datafusion_functions_window::all_default_window_functions();
         Functions {
-            scalars: scalar_functions(&clock),
+            scalars: scalar_functions(&clock, time_zone),
             aggregates,
-            windows: windows.into_iter().map(|udf| (udf.name().to_owned(), udf)).collect(),
+            windows: windows
+                .into_iter()
+                .chain([Arc::new(row_number())])
+                .map(|udf| (udf.name().to_owned(), udf))
+                .collect(),
         }
     }
 

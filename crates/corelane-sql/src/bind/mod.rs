@@ -4,10 +4,14 @@
 //! and time attributes are ours. Nothing of DataFusion's runtime is used.
 
 mod aggregates;
+mod casts;
 mod context;
 mod expressions;
+mod patterns;
 mod relation;
 mod rewrite;
+mod row_cast;
+mod row_number;
 mod window_node;
 
 use std::ops::ControlFlow;
@@ -28,7 +32,7 @@ use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggregate;
 use datafusion_optimizer::simplify_expressions::{ExprSimplifier, SimplifyExpressions};
 use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
-use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use sqlparser::ast::{self, Query, visit_expressions, visit_relations};
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
 
@@ -47,6 +51,7 @@ fn parser_options() -> ParserOptions {
         .with_parse_float_as_decimal(true)
         .with_enable_ident_normalization(false)
         .with_map_string_types_to_utf8view(true)
+        .with_default_null_ordering(NullOrdering::NullsMin)
         .with_collect_spans(true)
 }
 
@@ -61,6 +66,7 @@ pub fn bind_query(catalog: &Catalog, functions: &Functions, query: &Query) -> Re
     let plan = Analyzer::new()
         .execute_and_check(plan, &ConfigOptions::default(), |_, _| {})
         .map_err(|error| locate(sql_error(error), query))?;
+    let plan = casts::rewrite_plan(plan, functions).map_err(sql_error)?;
     optimize(plan).map_err(sql_error)
 }
 
@@ -108,15 +114,15 @@ pub fn bind_expression(
     rewrite_expression(&mut expression)?;
     SqlToRel::new_with_options(&context, parser_options())
         .sql_to_expr(expression, schema, &mut PlannerContext::new())
-        .and_then(|expression| coerce(expression, schema))
+        .and_then(|expression| coerce(expression, schema, functions))
         .map_err(sql_error)
 }
 
 /// Inserts the casts that make an expression's types fit, and folds its constants.
-pub(crate) fn coerce(expression: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+fn coerce(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr, DataFusionError> {
     let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
     let simplifier = ExprSimplifier::new(context);
-    let coerced = simplifier.coerce(expression, schema)?;
+    let coerced = casts::rewrite_expression(simplifier.coerce(expression, schema)?, schema, functions)?;
     simplifier.simplify(coerced)
 }
 
@@ -181,6 +187,7 @@ fn check_supported(plan: &LogicalPlan) -> Result<(), SqlError> {
 /// Turns DataFusion's error into ours: its message without ceremony, its place and its suggestions.
 pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
     let diagnostic = error.diagnostic().cloned();
+    let ours = matches!(error.find_root(), DataFusionError::External(inner) if inner.is::<SqlError>());
     let mut found = match error.find_root() {
         DataFusionError::External(inner) if inner.is::<SqlError>() => {
             inner.downcast_ref::<SqlError>().expect("checked above").clone()
@@ -191,14 +198,28 @@ pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
         if found.span.is_none() {
             found.span = span.and_then(parser_span);
         }
-        if !message.is_empty() {
+        if !message.is_empty() && !ours {
             found.message = lower_first(&message);
         }
         if let Some(help) = helps.first().map(|help| &help.message).or(notes.first().map(|note| &note.message)) {
-            found.hint.get_or_insert_with(|| lower_first(help));
+            let hint = suggestion(&found.message, help);
+            found.hint = found.hint.or(hint);
         }
     }
     found
+}
+
+/// DataFusion names the nearest name it knows, however far that is.
+fn suggestion(message: &str, help: &str) -> Option<String> {
+    let help = lower_first(help);
+    let Some(candidate) = help.strip_prefix("possible column ").or(help.strip_prefix("possible function ")) else {
+        return Some(help);
+    };
+    let candidate = candidate.trim_matches('\'');
+    let last = candidate.rsplit('.').next().unwrap_or(candidate);
+    let wanted = message.split(['"', '\'']).nth(1)?;
+    let wanted = wanted.rsplit('.').next().unwrap_or(wanted);
+    crate::catalog::closest(wanted, [last].into_iter()).map(|_| format!("did you mean {candidate}?"))
 }
 
 fn parser_span(span: datafusion_common::Span) -> Option<Span> {
@@ -207,17 +228,23 @@ fn parser_span(span: datafusion_common::Span) -> Option<Span> {
 }
 
 fn clean_message(message: &str) -> String {
-    const PREFIXES: [&str; 6] = [
+    const PREFIXES: [&str; 7] = [
         "Error during planning: ",
         "Schema error: ",
         "This feature is not implemented: ",
         "Execution error: ",
         "SQL error: ",
         "Arrow error: ",
+        "Cast error: ",
     ];
     let mut rest = message;
     while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = shorter;
+    }
+    // What one of our functions says of its arguments comes wrapped in what DataFusion says of that.
+    if let Some((_, inner)) = rest.split_once("coercion failed with: ") {
+        let inner = inner.split_once(". No function matches").map_or(inner, |(inner, _)| inner);
+        return clean_message(inner);
     }
     lower_first(rest.trim_end_matches('.'))
 }

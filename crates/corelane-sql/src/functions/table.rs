@@ -8,7 +8,8 @@ use super::function::Takes::{
 };
 use super::function::{FunctionDef, Gives};
 use super::{
-    arrays, conditional, datetime, encoding, hash, json, maps, math, regexp, slices, text, time_units, types, url,
+    arrays, cast_text, conditional, datetime, encoding, hash, json, maps, math, regexp, slices, text, time_units,
+    types, url,
 };
 
 const fn def(
@@ -83,6 +84,7 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("ROUND", Math, &[Number, Long], Gives::By(math::rounded_type), math::round, "ROUND(x[, digits])", "x rounded, halves away from zero").optional(1),
     def("TRUNCATE", Math, &[Number, Long], Gives::By(math::rounded_type), math::truncate, "TRUNCATE(x[, digits])", "x cut to digits after the point").optional(1),
     def("MOD", Math, &[Number, Number], Gives::By(math::modulo_type), math::modulo, "MOD(x, y)", "the remainder of x / y, with the sign of x"),
+    def("DIVIDE", Math, &[Number, Number], Gives::By(math::quotient_type), math::quotient, "x / y", "the quotient, of at least six digits after the point for a DECIMAL"),
     def("POWER", Math, &[Double, Double], Gives::Double, math::power, "POWER(x, y)", "x to the power of y").aliases(&["POW"]),
     def("SQRT", Math, &[Double], Gives::Double, math::sqrt, "SQRT(x)", "the square root"),
     def("EXP", Math, &[Double], Gives::Double, math::exp, "EXP(x)", "e to the power of x"),
@@ -113,7 +115,8 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("LEAST", Math, &[Common], Gives::Same(0), conditional::least, "LEAST(x, ..)", "the least; null if one is null").repeats(),
 
     // Times.
-    def("CURRENT_TIMESTAMP", Datetime, &[], Gives::TimestampLtz, datetime::current_timestamp, "CURRENT_TIMESTAMP", "the current time").aliases(&["NOW", "CURRENT_ROW_TIMESTAMP", "PROCTIME"]).per_batch(),
+    def("CURRENT_TIMESTAMP", Datetime, &[], Gives::TimestampLtz, datetime::current_timestamp, "CURRENT_TIMESTAMP", "the current time").aliases(&["NOW", "CURRENT_ROW_TIMESTAMP"]).per_batch(),
+    def("PROCTIME", Datetime, &[], Gives::TimestampLtz, datetime::current_timestamp, "PROCTIME()", "the current time; a column of it is a processing-time attribute").per_batch(),
     def("LOCALTIMESTAMP", Datetime, &[], Gives::Timestamp, datetime::local_timestamp, "LOCALTIMESTAMP", "the current time in the session's zone").per_batch(),
     def("CURRENT_DATE", Datetime, &[], Gives::Date, datetime::current_date, "CURRENT_DATE", "the current date in the session's zone").per_batch(),
     def("CURRENT_TIME", Datetime, &[], Gives::Time, datetime::current_time, "CURRENT_TIME", "the current time of day in the session's zone").aliases(&["LOCALTIME"]).per_batch(),
@@ -198,4 +201,5 @@ pub static FUNCTIONS: &[FunctionDef] = &[
 
     // Types.
     def("TYPEOF", Type, &[Any], Gives::Text, types::type_of, "TYPEOF(x)", "the type of x, as SQL writes it").keeps_nulls(),
+    def("CAST_TO_STRING", Type, &[Any], Gives::Text, cast_text::cast_text, "CAST(x AS STRING)", "x as text"),
 ];
