@@ -6,6 +6,9 @@ use corelane_stream::{Result, TableOptions};
 /// The name of the option that lets silent parts of a source stop holding back event time.
 pub const IDLE_TIMEOUT: &str = "table.exec.source.idle-timeout";
 
+/// The name of the option that says where clocks on the wall are.
+pub const LOCAL_TIME_ZONE: &str = "table.local-time-zone";
+
 /// One option.
 #[derive(Clone, Copy)]
 pub struct SessionOption {
@@ -17,12 +20,20 @@ pub struct SessionOption {
 }
 
 /// Every option of a session.
-pub const OPTIONS: &[SessionOption] = &[SessionOption {
-    name: IDLE_TIMEOUT,
-    default: "0 ms",
-    check: |value| duration_ms(IDLE_TIMEOUT, value).map(drop),
-    help: "How long a part of a source may be silent before it stops holding the watermark back; 0 waits for ever.",
-}];
+pub const OPTIONS: &[SessionOption] = &[
+    SessionOption {
+        name: IDLE_TIMEOUT,
+        default: "0 ms",
+        check: |value| duration_ms(IDLE_TIMEOUT, value).map(drop),
+        help: "How long a part of a source may be silent before it stops holding the watermark back; 0 waits for ever.",
+    },
+    SessionOption {
+        name: LOCAL_TIME_ZONE,
+        default: "UTC",
+        check: corelane_sql::functions::check_time_zone,
+        help: "The time zone in which functions read and write the date and time of a TIMESTAMP_LTZ.",
+    },
+];
 
 /// The known option nearest to a misspelt one.
 pub fn closest_option(name: &str) -> Option<&'static str> {

@@ -19,7 +19,7 @@ use corelane_stream::{Clock, Dataflow, Error, ErrorKind, Result, SourceSpec};
 use crate::collect::collect;
 use crate::config::Settings;
 use crate::job::{QueryResult, RunningJob};
-use crate::options::{IDLE_TIMEOUT, OPTIONS, SessionOption, closest_option, duration_ms};
+use crate::options::{IDLE_TIMEOUT, LOCAL_TIME_ZONE, OPTIONS, SessionOption, closest_option, duration_ms};
 use crate::world::World;
 
 /// What is done with statements that run jobs.
@@ -163,7 +163,7 @@ impl Session {
         let workers = runtime.resolve(&facts)?.workers.len();
         let mut session = Session {
             catalog: Catalog::new(Arc::new(World)),
-            functions: Functions::new(options.clock.clone()),
+            functions: Functions::new(options.clock.clone(), None),
             runtime,
             facts,
             workers,
@@ -258,6 +258,7 @@ impl Session {
                     Some(key) => drop(self.set.remove(key)),
                     None => self.set.clear(),
                 }
+                self.follow_options();
                 Ok(Answer::Done("options reset".to_owned()))
             }
             StatementKind::ShowOptions => {
@@ -340,7 +341,13 @@ impl Session {
         if if_exists {
             return Ok(Answer::Done(format!("there is no {what} {simple}")));
         }
-        Err(Stop::Sql(self.unknown(what, &simple).at_node(name)))
+        let mut error = self.unknown(what, &simple);
+        match self.catalog.get(&simple) {
+            Some(Relation::Table(_)) => error.hint = Some(format!("it is a table: DROP TABLE {simple}")),
+            Some(Relation::View(_)) => error.hint = Some(format!("it is a view: DROP VIEW {simple}")),
+            None => {}
+        }
+        Err(Stop::Sql(error.at_node(name)))
     }
 
     fn unknown(&self, what: &str, name: &str) -> SqlError {
@@ -361,7 +368,14 @@ impl Session {
         };
         (option.check)(value)?;
         self.set.insert(key.to_owned(), value.to_owned());
+        self.follow_options();
         Ok(())
+    }
+
+    /// Puts into force what statements do not look up by themselves.
+    fn follow_options(&mut self) {
+        let time_zone = self.set.get(LOCAL_TIME_ZONE).map(String::as_str);
+        self.functions = Functions::new(self.clock.0.clone(), time_zone);
     }
 
     fn insert(&mut self, inserts: &[Insert]) -> Result<Answer, Stop> {

@@ -38,11 +38,11 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// The clock gives `CURRENT_TIMESTAMP` and its kin.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    /// The clock gives `CURRENT_TIMESTAMP` and its kin, in a time zone: UTC if none is given.
+    pub fn new(clock: Arc<dyn Clock>, time_zone: Option<&str>) -> Self {
         let aggregates = aggregate_udfs().map(|(name, udf)| (name.to_owned(), Arc::new(udf))).collect();
         Functions {
-            scalars: scalar_functions(&clock),
+            scalars: scalar_functions(&clock, time_zone),
             aggregates,
             windows: window_udfs().map(|udf| (udf.name().to_owned(), udf)).collect(),
         }

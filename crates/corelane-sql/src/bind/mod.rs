@@ -4,10 +4,13 @@
 //! and time attributes are ours. Nothing of DataFusion's runtime is used.
 
 mod aggregates;
+mod casts;
 mod context;
 mod expressions;
+mod patterns;
 mod relation;
 mod rewrite;
+mod row_cast;
 mod window_functions;
 mod window_node;
 
@@ -65,6 +68,7 @@ pub fn bind_query(catalog: &Catalog, functions: &Functions, query: &Query) -> Re
     let plan = Analyzer::new()
         .execute_and_check(plan, &ConfigOptions::default(), |_, _| {})
         .map_err(|error| locate(sql_error(error), query))?;
+    let plan = casts::rewrite_plan(plan, functions).map_err(sql_error)?;
     optimize(plan).map_err(sql_error)
 }
 
@@ -112,15 +116,15 @@ pub fn bind_expression(
     rewrite_expression(&mut expression)?;
     SqlToRel::new_with_options(&context, parser_options())
         .sql_to_expr(expression, schema, &mut PlannerContext::new())
-        .and_then(|expression| coerce(expression, schema))
+        .and_then(|expression| coerce(expression, schema, functions))
         .map_err(sql_error)
 }
 
 /// Inserts the casts that make an expression's types fit, and folds its constants.
-pub(crate) fn coerce(expression: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+fn coerce(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr, DataFusionError> {
     let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
     let simplifier = ExprSimplifier::new(context);
-    let coerced = simplifier.coerce(expression, schema)?;
+    let coerced = casts::rewrite_expression(simplifier.coerce(expression, schema)?, schema, functions)?;
     simplifier.simplify(coerced)
 }
 
@@ -239,13 +243,14 @@ fn parser_span(span: datafusion_common::Span) -> Option<Span> {
 }
 
 fn clean_message(message: &str) -> String {
-    const PREFIXES: [&str; 6] = [
+    const PREFIXES: [&str; 7] = [
         "Error during planning: ",
         "Schema error: ",
         "This feature is not implemented: ",
         "Execution error: ",
         "SQL error: ",
         "Arrow error: ",
+        "Cast error: ",
     ];
     let mut rest = message;
     while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {

@@ -2,6 +2,8 @@
 //!
 //! - `FLOOR(ts TO DAY)`, `TIMESTAMPADD(DAY, ..)` and their kin take a bare word, which binding
 //!   would take for a column: they become calls with a string.
+//! - `CAST(x AS VARCHAR(3))` cuts and `CAST(x AS CHAR(3))` pads: types do not know lengths here.
+//! - Columns without a name, or with one that is taken, get the names that Flink gives them.
 //! - The older group windows, `GROUP BY TUMBLE(ts, INTERVAL ..)` with `TUMBLE_START(..)`, become
 //!   window table functions and the columns of those.
 
@@ -9,10 +11,13 @@ use std::ops::ControlFlow;
 
 use corelane_ops::Window;
 use sqlparser::ast::{
-    self, CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    GroupByExpr, Ident, ObjectName, ObjectNamePart, Query, Select, TableFactor, Value, VisitMut, VisitorMut,
+    self, CastKind, CeilFloorKind, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgOperator, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause,
+    ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, SetOperator, TableFactor, TypedString, Value,
+    VisitMut, VisitorMut,
 };
 
+use super::patterns;
 use super::relation::{GroupWindow, WindowRelations};
 use super::{WINDOW_END, WINDOW_START, WINDOW_TIME};
 use crate::error::SqlError;
@@ -41,12 +46,14 @@ struct Rewriter<'a> {
 impl VisitorMut for Rewriter<'_> {
     type Break = SqlError;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        stopped(check_set_operations(&query.body).and_then(|()| fetch_as_limit(query)))
+    }
+
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         let Some(windows) = self.windows else { return ControlFlow::Continue(()) };
-        match rewrite_group_window(select, windows) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        name_columns(&mut select.projection);
+        stopped(rewrite_group_window(select, windows))
     }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
@@ -62,9 +69,153 @@ impl VisitorMut for Rewriter<'_> {
                 *expression = call("ceil_to", vec![expr.as_ref().clone(), text(&unit.to_string())]);
             }
             Expr::Function(function) if takes_unit(function) => name_unit(function),
+            Expr::Function(function) if is_named(function, "json_object") => list_members(function),
+            Expr::Cast { .. } => cut_text(expression),
+            Expr::TypedString(literal) => fit_timestamp(literal),
+            Expr::Interval(literal) if literal.last_field.is_some() => return stopped(simplify_interval(literal)),
+            Expr::Like { .. } | Expr::SimilarTo { .. } => return stopped(patterns::rewrite(expression)),
+            Expr::Value(_) => plain_literal(expression),
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `CAST(x AS VARCHAR(3))` cuts the text, `CAST(x AS CHAR(3))` pads it as well.
+fn cut_text(expression: &mut Expr) {
+    let Expr::Cast { data_type, .. } = expression else { return };
+    let (length, function) = match data_type {
+        DataType::Char(length) | DataType::Character(length) => (length.unwrap_or(ONE_CHARACTER), "rpad"),
+        DataType::Varchar(Some(length))
+        | DataType::CharVarying(Some(length))
+        | DataType::CharacterVarying(Some(length)) => (*length, "left"),
+        _ => return,
+    };
+    let CharacterLength::IntegerLength { length, .. } = length else { return };
+    *data_type = DataType::String(None);
+    let mut arguments = vec![expression.clone(), Expr::Value(Value::Number(length.to_string(), false).into())];
+    if function == "rpad" {
+        arguments.push(text(" "));
+    }
+    *expression = call(function, arguments);
+}
+
+const ONE_CHARACTER: CharacterLength = CharacterLength::IntegerLength { length: 1, unit: None };
+
+/// `TIMESTAMP '2020-01-01 00:00:00'` has the digits after the second that are written, as in Flink.
+fn fit_timestamp(literal: &mut TypedString) {
+    if let DataType::Timestamp(precision @ None, _) = &mut literal.data_type
+        && let Some(written) = literal.value.clone().into_string()
+    {
+        let digits = written.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end().len());
+        *precision = Some(digits.min(9) as u64);
+    }
+}
+
+/// `U&'..'` is a text like any other once its escapes are read, and `1e2` is a DOUBLE.
+fn plain_literal(expression: &mut Expr) {
+    let Expr::Value(value) = expression else { return };
+    match &value.value {
+        Value::UnicodeStringLiteral(letters) => *expression = text(letters),
+        Value::Number(digits, _) if digits.contains(['e', 'E']) => {
+            *expression = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(text(digits)),
+                data_type: DataType::Double(ExactNumberInfo::None),
+                array: false,
+                format: None,
+            };
+        }
+        _ => {}
+    }
+}
+
+/// `INTERVAL '1:30' HOUR TO MINUTE` is one of seconds, or of months.
+fn simplify_interval(literal: &mut ast::Interval) -> Result<(), SqlError> {
+    let value = interval_value(literal).map_err(|error| error.at_node(literal.value.as_ref()))?;
+    let (length, unit) = if value.months == 0 {
+        let (sign, size) = (if value.nanos < 0 { "-" } else { "" }, value.nanos.unsigned_abs());
+        let (seconds, rest) = (size / 1_000_000_000, size % 1_000_000_000);
+        let length = if rest == 0 { format!("{sign}{seconds}") } else { format!("{sign}{seconds}.{rest:09}") };
+        (length, ast::DateTimeField::Second)
+    } else {
+        (value.months.to_string(), ast::DateTimeField::Month)
+    };
+    *literal = ast::Interval {
+        value: Box::new(text(&length)),
+        leading_field: Some(unit),
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    };
+    Ok(())
+}
+
+/// `FETCH NEXT 3 ROWS ONLY` is `LIMIT 3`.
+fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
+    let Some(Fetch { with_ties, percent, quantity }) = query.fetch.take() else { return Ok(()) };
+    if with_ties || percent {
+        return Err(SqlError::new("FETCH with WITH TIES or PERCENT is not supported yet"));
+    }
+    let rows = Some(quantity.unwrap_or(Expr::Value(Value::Number("1".to_owned(), false).into())));
+    query.limit_clause = match query.limit_clause.take() {
+        None => Some(LimitClause::LimitOffset { limit: rows, offset: None, limit_by: Vec::new() }),
+        Some(LimitClause::LimitOffset { limit: None, offset, limit_by }) => {
+            Some(LimitClause::LimitOffset { limit: rows, offset, limit_by })
+        }
+        Some(_) => return Err(SqlError::new("a query has either LIMIT or FETCH")),
+    };
+    Ok(())
+}
+
+/// The set operations that would be planned as joins are refused under the name they have.
+fn check_set_operations(body: &SetExpr) -> Result<(), SqlError> {
+    let SetExpr::SetOperation { op, left, right, .. } = body else { return Ok(()) };
+    if *op != SetOperator::Union {
+        return Err(SqlError::new(format!("{op} is not supported yet")));
+    }
+    check_set_operations(left)?;
+    check_set_operations(right)
+}
+
+fn stopped(result: Result<(), SqlError>) -> ControlFlow<SqlError> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+/// Gives the columns of a result Flink's names: `EXPR$0` for what has none, `a0` for a second `a`.
+fn name_columns(items: &mut [SelectItem]) {
+    let mut used: Vec<String> = Vec::with_capacity(items.len());
+    for (index, item) in items.iter_mut().enumerate() {
+        let (wanted, expression) = match item {
+            SelectItem::UnnamedExpr(expression) => {
+                let own = own_name(expression).map(str::to_owned);
+                (own.unwrap_or_else(|| format!("EXPR${index}")), expression)
+            }
+            SelectItem::ExprWithAlias { expr, alias } => (alias.value.clone(), expr),
+            _ => continue,
+        };
+        let mut name = wanted.clone();
+        let mut attempt = 0;
+        while used.contains(&name) {
+            name = format!("{wanted}{attempt}");
+            attempt += 1;
+        }
+        if own_name(expression) != Some(name.as_str()) {
+            *item = SelectItem::ExprWithAlias { expr: expression.clone(), alias: Ident::new(&name) };
+        }
+        used.push(name);
+    }
+}
+
+fn own_name(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::Identifier(name) => Some(&name.value),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|part| part.value.as_str()),
+        Expr::Nested(inner) => own_name(inner),
+        _ => None,
     }
 }
 
@@ -79,6 +230,22 @@ fn is_named(function: &Function, name: &str) -> bool {
     }
 }
 
+/// `JSON_OBJECT('a' VALUE 1)` -> `JSON_OBJECT('a', 1)`.
+fn list_members(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let members = std::mem::take(&mut list.args).into_iter().flat_map(|member| match member {
+        FunctionArg::ExprNamed { name, arg, operator: FunctionArgOperator::Value } => {
+            vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(name)), FunctionArg::Unnamed(arg)]
+        }
+        FunctionArg::Named { name, arg, operator: FunctionArgOperator::Value } => {
+            let name = if name.quote_style == Some('\'') { text(&name.value) } else { Expr::Identifier(name) };
+            vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(name)), FunctionArg::Unnamed(arg)]
+        }
+        other => vec![other],
+    });
+    list.args = members.collect();
+}
+
 /// `TIMESTAMPADD(DAY, ..)` -> `TIMESTAMPADD('DAY', ..)`.
 fn name_unit(function: &mut Function) {
     let FunctionArguments::List(list) = &mut function.args else { return };
@@ -89,11 +256,11 @@ fn name_unit(function: &mut Function) {
     }
 }
 
-fn text(value: &str) -> Expr {
+pub(super) fn text(value: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.to_owned()).into())
 }
 
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     let arguments = arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)));
     Expr::Function(Function {
         name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::cast;
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType, i256};
 use datafusion_common::{Result, exec_err, internal_err};
 
 use super::call::Call;
@@ -144,4 +144,57 @@ pub(super) fn modulo(call: &Call) -> Result<ArrayRef> {
 
 fn decimals(array: &ArrayRef) -> Arc<arrow::array::Decimal128Array> {
     Arc::new(arrow::array::AsArray::as_primitive::<Decimal128Type>(array).clone())
+}
+
+/// The fewest digits after the point that a quotient has, and keeps when it is cut to fit.
+const QUOTIENT_SCALE_MIN: i64 = 6;
+
+/// Flink's type of `left / right`.
+pub(super) fn quotient_type(left: (u8, i8), right: (u8, i8)) -> DataType {
+    let [(left_precision, left_scale), (right_precision, right_scale)] =
+        [left, right].map(|(precision, scale)| (i64::from(precision), i64::from(scale)));
+    let scale = QUOTIENT_SCALE_MIN.max(left_scale + right_precision + 1);
+    let whole = left_precision - left_scale + right_scale;
+    let most = i64::from(DECIMAL128_MAX_PRECISION);
+    let (precision, scale) = if whole + scale <= most {
+        (whole + scale, scale)
+    } else {
+        (most, (most - whole).max(scale.min(QUOTIENT_SCALE_MIN)))
+    };
+    DataType::Decimal128(precision.clamp(1, most) as u8, scale as i8)
+}
+
+/// `x / y`, rounded half up. The dividend is widened first: 256 bits hold it whatever the scales.
+pub(super) fn quotient(call: &Call) -> Result<ArrayRef> {
+    let (dividend, divisor) = (call.argument(0)?, call.argument(1)?);
+    let (Some((_, left_scale)), Some((_, right_scale)), DataType::Decimal128(precision, scale)) =
+        (of_type(dividend.array.data_type()), of_type(divisor.array.data_type()), call.returns)
+    else {
+        return internal_err!("a quotient of decimals is of exact numbers");
+    };
+    let exact = |array: &ArrayRef, scale: i8| cast(array, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale));
+    let (left, right) = (exact(&dividend.array, left_scale)?, exact(&divisor.array, right_scale)?);
+    let (left, right) = (decimals(&left), decimals(&right));
+    let shift = i64::from(*scale) + i64::from(right_scale) - i64::from(left_scale);
+    let shift = u32::try_from(shift).ok().and_then(|shift| i256::from_i128(10).checked_pow(shift));
+    let Some(shift) = shift else { return internal_err!("a quotient has at least the digits of its dividend") };
+    call.map_values::<Decimal128Type>(|row| {
+        let divisor = right.value(divisor.index(row));
+        if divisor == 0 {
+            return exec_err!("division by zero");
+        }
+        let value = divided(left.value(dividend.index(row)), shift, divisor);
+        match value.filter(|value| Decimal128Type::is_valid_decimal_precision(*value, *precision)) {
+            Some(value) => Ok(Some(value)),
+            None => exec_err!("a quotient is too large for {}", call.returns),
+        }
+    })
+}
+
+fn divided(dividend: i128, shift: i256, divisor: i128) -> Option<i128> {
+    let (wide, divisor) = (i256::from_i128(dividend).checked_mul(shift)?, i256::from_i128(divisor));
+    let (whole, rest) = (wide.checked_div(divisor)?, wide.checked_rem(divisor)?);
+    let twice = rest.wrapping_abs().checked_mul(i256::from_i128(2))?;
+    let away = if divisor.wrapping_abs() <= twice { wide.signum() * divisor.signum() } else { i256::ZERO };
+    whole.checked_add(away)?.to_i128()
 }

@@ -219,7 +219,7 @@ impl FunctionDef {
     }
 
     /// The function as DataFusion plans and calls it.
-    pub fn udf(&'static self, clock: &Arc<dyn Clock>) -> ScalarUDF {
+    pub fn udf(&'static self, clock: &Arc<dyn Clock>, time_zone: Option<&Arc<str>>) -> ScalarUDF {
         let volatility = if self.is_deterministic() { Volatility::Immutable } else { Volatility::Volatile };
         ScalarUDF::from(Builtin {
             definition: self,
@@ -227,6 +227,7 @@ impl FunctionDef {
             aliases: self.aliases.iter().map(|alias| alias.to_ascii_lowercase()).collect(),
             signature: Signature::user_defined(volatility),
             clock: Arc::clone(clock),
+            time_zone: time_zone.cloned(),
         })
     }
 
@@ -360,13 +361,14 @@ impl Gives {
     }
 }
 
-/// A [`FunctionDef`] with the clock it reads.
+/// A [`FunctionDef`] with the clock and the time zone it reads.
 struct Builtin {
     definition: &'static FunctionDef,
     name: String,
     aliases: Vec<String>,
     signature: Signature,
     clock: Arc<dyn Clock>,
+    time_zone: Option<Arc<str>>,
 }
 
 impl fmt::Debug for Builtin {
@@ -460,7 +462,7 @@ impl ScalarUDFImpl for Builtin {
             returns: args.return_field.data_type(),
             nulls,
             clock: self.clock.as_ref(),
-            time_zone: args.config_options.execution.time_zone.as_deref(),
+            time_zone: self.time_zone.as_deref(),
         };
         let column = (definition.kernel)(&call)?;
         if column.len() != rows {

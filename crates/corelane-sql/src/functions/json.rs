@@ -11,7 +11,7 @@ use datafusion_expr::ReturnFieldArgs;
 use super::base64;
 use super::call::{Call, Text};
 use super::function::constant_text;
-use super::json_text::{Node, Path, write_double, write_escaped, write_number, write_quoted};
+use super::json_text::{Node, Path, write_double, write_escaped, write_float, write_number, write_quoted};
 
 /// Refuses a constant path that does not compile.
 pub(super) fn check_path(args: &ReturnFieldArgs) -> Result<()> {
@@ -190,7 +190,7 @@ fn write_value(array: &ArrayRef, index: usize, out: &mut String) -> Result<()> {
         DataType::Utf8View => write_quoted(array.as_string_view().value(index), out),
         DataType::Utf8 => write_quoted(array.as_string::<i32>().value(index), out),
         DataType::Float64 => write_double(array.as_primitive::<Float64Type>().value(index), out),
-        DataType::Float32 => write_double(f64::from(array.as_primitive::<Float32Type>().value(index)), out),
+        DataType::Float32 => write_float(array.as_primitive::<Float32Type>().value(index), out),
         DataType::Decimal128(_, _) => out.push_str(&array.as_primitive::<Decimal128Type>().value_as_string(index)),
         DataType::Binary => {
             out.push('"');

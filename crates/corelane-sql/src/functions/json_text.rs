@@ -68,19 +68,26 @@ pub(super) fn write_number(digits: &str, out: &mut String) {
 
 /// A double as Java prints it: `1.0`, `1.0E10`, `1.0E-5`.
 pub(super) fn write_double(number: f64, out: &mut String) {
-    let size = number.abs();
-    let _ = if size == 0.0 || (1e-3..1e7).contains(&size) {
-        write!(out, "{number:?}")
-    } else if number.is_finite() {
-        let text = format!("{number:e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    write_scientific(&format!("{number:e}"), number.abs(), || format!("{number:?}"), out);
+}
+
+/// A float as Java prints it: the fewest digits that give it back.
+pub(super) fn write_float(number: f32, out: &mut String) {
+    write_scientific(&format!("{number:e}"), f64::from(number.abs()), || format!("{number:?}"), out);
+}
+
+fn write_scientific(text: &str, size: f64, plain: impl Fn() -> String, out: &mut String) {
+    if size == 0.0 || (1e-3..1e7).contains(&size) {
+        out.push_str(&plain());
+    } else if size.is_finite() {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
         let point = if mantissa.contains('.') { "" } else { ".0" };
-        write!(out, "{mantissa}{point}E{exponent}")
-    } else if number.is_nan() {
-        write!(out, "NaN")
+        let _ = write!(out, "{mantissa}{point}E{exponent}");
+    } else if size.is_nan() {
+        out.push_str("NaN");
     } else {
-        write!(out, "{}Infinity", if number < 0.0 { "-" } else { "" })
-    };
+        out.push_str(if text.starts_with('-') { "-Infinity" } else { "Infinity" });
+    }
 }
 
 pub(super) fn write_quoted(text: &str, out: &mut String) {

@@ -208,6 +208,19 @@ pub(super) fn modulo_type(args: &ReturnFieldArgs) -> Result<DataType> {
     }
 }
 
+/// The type of a quotient of which one number at least is a decimal.
+pub(super) fn quotient_type(args: &ReturnFieldArgs) -> Result<DataType> {
+    let [left, right] = args.arg_fields else { return plan_err!("a quotient is of two numbers") };
+    match (decimal::of_type(left.data_type()), decimal::of_type(right.data_type())) {
+        (Some(left), Some(right)) => Ok(decimal::quotient_type(left, right)),
+        _ => plan_err!("a quotient of decimals is of exact numbers"),
+    }
+}
+
+pub(super) fn quotient(call: &Call) -> Result<ArrayRef> {
+    decimal::quotient(call)
+}
+
 fn map_double(call: &Call, compute: fn(f64) -> f64) -> Result<ArrayRef> {
     let number = call.doubles(0)?;
     call.map_total::<Float64Type>(|row| compute(number.at(row)))

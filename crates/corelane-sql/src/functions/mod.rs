@@ -8,6 +8,7 @@
 mod arrays;
 mod base64;
 mod call;
+mod cast_text;
 mod conditional;
 mod date_pattern;
 mod datetime;
@@ -41,14 +42,26 @@ pub use function::{Category, FunctionDef};
 pub use table::FUNCTIONS;
 
 /// Every scalar function under its lower-case name and aliases. Functions of time read `clock`,
-/// once per batch; the session's time zone is the configuration's `execution.time_zone`, UTC if unset.
-pub fn scalar_functions(clock: &Arc<dyn Clock>) -> HashMap<String, Arc<ScalarUDF>> {
+/// once per batch; `time_zone` is the session's, UTC if there is none.
+pub fn scalar_functions(clock: &Arc<dyn Clock>, time_zone: Option<&str>) -> HashMap<String, Arc<ScalarUDF>> {
+    let time_zone: Option<Arc<str>> = time_zone.map(Arc::from);
     let mut functions = HashMap::new();
     for definition in FUNCTIONS {
-        let udf = Arc::new(definition.udf(clock));
+        let udf = Arc::new(definition.udf(clock, time_zone.as_ref()));
         for name in definition.names() {
             functions.insert(name.to_ascii_lowercase(), Arc::clone(&udf));
         }
     }
     functions
+}
+
+/// Checks the name of a time zone: `Europe/Berlin`, `UTC` or `+02:00`.
+///
+/// # Errors
+/// If there is no such zone.
+pub fn check_time_zone(name: &str) -> corelane_stream::Result<()> {
+    instants::Zone::parse(name).map(drop).map_err(|_| {
+        corelane_stream::Error::invalid(format!("there is no time zone '{name}'"))
+            .with_hint("write it as 'Europe/Berlin', 'UTC' or '+02:00'")
+    })
 }

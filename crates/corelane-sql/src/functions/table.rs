@@ -8,7 +8,8 @@ use super::function::Takes::{
 };
 use super::function::{FunctionDef, Gives};
 use super::{
-    arrays, conditional, datetime, encoding, hash, json, maps, math, regexp, slices, text, time_units, types, url,
+    arrays, cast_text, conditional, datetime, encoding, hash, json, maps, math, regexp, slices, text, time_units,
+    types, url,
 };
 
 const fn def(
@@ -83,6 +84,7 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("ROUND", Math, &[Number, Long], Gives::By(math::rounded_type), math::round, "ROUND(x[, digits])", "x rounded, halves away from zero").optional(1),
     def("TRUNCATE", Math, &[Number, Long], Gives::By(math::rounded_type), math::truncate, "TRUNCATE(x[, digits])", "x cut to digits after the point").optional(1),
     def("MOD", Math, &[Number, Number], Gives::By(math::modulo_type), math::modulo, "MOD(x, y)", "the remainder of x / y, with the sign of x"),
+    def("DIVIDE", Math, &[Number, Number], Gives::By(math::quotient_type), math::quotient, "x / y", "the quotient, of at least six digits after the point for a DECIMAL"),
     def("POWER", Math, &[Double, Double], Gives::Double, math::power, "POWER(x, y)", "x to the power of y").aliases(&["POW"]),
     def("SQRT", Math, &[Double], Gives::Double, math::sqrt, "SQRT(x)", "the square root"),
     def("EXP", Math, &[Double], Gives::Double, math::exp, "EXP(x)", "e to the power of x"),
@@ -199,4 +201,5 @@ pub static FUNCTIONS: &[FunctionDef] = &[
 
     // Types.
     def("TYPEOF", Type, &[Any], Gives::Text, types::type_of, "TYPEOF(x)", "the type of x, as SQL writes it").keeps_nulls(),
+    def("CAST_TO_STRING", Type, &[Any], Gives::Text, cast_text::cast_text, "CAST(x AS STRING)", "x as text"),
 ];

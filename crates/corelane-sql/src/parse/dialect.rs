@@ -12,7 +12,7 @@ use std::cell::Cell;
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, WindowSpec, WindowType,
+    Ident, ObjectName, UnaryOperator, Value, WindowSpec, WindowType,
 };
 use sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use sqlparser::keywords::Keyword;
@@ -156,6 +156,9 @@ impl Dialect for FlinkDialect {
             let precedence = self.prec_value(Precedence::Between);
             return Some(parse_flavoured_between(parser, expr, negated, precedence));
         }
+        if parser.sees(&["IS", "JSON"]) || parser.sees(&["IS", "NOT", "JSON"]) {
+            return Some(parse_is_json(parser, expr));
+        }
         None
     }
 }
@@ -260,6 +263,23 @@ fn parse_flavoured_between(
     let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
     let either = Expr::BinaryOp { left: Box::new(between(&low, &high)), op, right: Box::new(between(&high, &low)) };
     Ok(Expr::Nested(Box::new(either)))
+}
+
+/// `x IS [NOT] JSON [VALUE | SCALAR | ARRAY | OBJECT]` becomes a call of `IS_JSON`.
+fn parse_is_json(parser: &mut Parser, expr: &Expr) -> Result<Expr, ParserError> {
+    parser.require(&["IS"])?;
+    let negated = parser.eat(&["NOT"]);
+    let name = Ident::with_span(parser.peek_token_ref().span, "IS_JSON");
+    parser.require(&["JSON"])?;
+    let mut arguments = vec![expr.clone()];
+    if let Some(kind) = ["VALUE", "SCALAR", "ARRAY", "OBJECT"].into_iter().find(|kind| parser.eat(&[kind])) {
+        arguments.push(Expr::Value(Value::SingleQuotedString(kind.to_owned()).into()));
+    }
+    let is_json = call(name, arguments, None);
+    if !negated {
+        return Ok(is_json);
+    }
+    Ok(Expr::Nested(Box::new(Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(is_json) })))
 }
 
 fn call(name: Ident, arguments: Vec<Expr>, over: Option<WindowType>) -> Expr {

@@ -1,7 +1,7 @@
 //! Whole jobs, from SQL text to rows, against oracles and goldens. One binary, so that it links once.
 
-mod command_line;
 mod answers;
+mod command_line;
 mod equivalence;
 mod faults;
 mod harness;

@@ -91,7 +91,14 @@ impl Database {
         match (question, outcome.results.last()) {
             (Question::BadRows, _) => count(outcome.reports.iter().map(|report| report.bad_rows).collect()),
             (Question::LateRows, _) => count(outcome.reports.iter().map(|report| report.late_rows).collect()),
-            (_, Some((schema, batches))) => Ok(rows(schema.fields().len(), texts(schema, batches))),
+            (_, Some((schema, batches))) => match outcome.changelogs.last() {
+                // Rows that nothing takes away come in the order that ORDER BY gave them.
+                Some(changes) if changes.iter().all(|batch| batch.kinds().is_none()) => {
+                    let batches: Vec<RecordBatch> = changes.iter().map(|batch| batch.rows().clone()).collect();
+                    Ok(rows(schema.fields().len(), texts(schema, &batches)))
+                }
+                _ => Ok(rows(schema.fields().len(), texts(schema, batches))),
+            },
             (_, None) => Ok(DBOutput::StatementComplete(0)),
         }
     }

@@ -49,9 +49,8 @@ const ROWS: usize = 3;
 impl Harness {
     pub fn new(time_zone: Option<&str>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(Stopped);
-        let mut config = ConfigOptions::new();
-        config.execution.time_zone = time_zone.map(str::to_owned);
-        Harness { functions: scalar_functions(&clock), config: Arc::new(config) }
+        let config = ConfigOptions::new();
+        Harness { functions: scalar_functions(&clock, time_zone), config: Arc::new(config) }
     }
 
     /// Calls a function on values; a column is cut back to its first row.

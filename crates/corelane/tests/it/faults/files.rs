@@ -14,39 +14,59 @@ use crate::program::{Place, in_child};
 #[test]
 fn a_missing_file() {
     let place = Place::new();
-    place.refused(&(table("a BIGINT", "csv", "none.csv", "") + "SELECT * FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "csv", "none.csv", "") + "SELECT * FROM t"),
+        4,
+        expect![[r#"
         error: cannot read 'none.csv': there is no such file
         hint: paths are relative to the directory that the command runs in
-    "#]]);
-    place.refused("SELECT * FROM 'none.csv'", 4, expect![[r#"
+    "#]],
+    );
+    place.refused(
+        "SELECT * FROM 'none.csv'",
+        4,
+        expect![[r#"
         error: cannot read 'none.csv': there is no such file
         command:1:1
         SELECT * FROM 'none.csv'
         ^^^^^^^^^^^^^^^^^^^^^^^^
         hint: paths are relative to the directory that the command runs in
-    "#]]);
-    place.refused("SELECT * FROM 'none-*.csv'", 4, expect![[r#"
+    "#]],
+    );
+    place.refused(
+        "SELECT * FROM 'none-*.csv'",
+        4,
+        expect![[r#"
         error: cannot read 'none-*.csv': no file matches it
         command:1:1
         SELECT * FROM 'none-*.csv'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: names that begin with '.' or '_' are skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_directory_without_files() {
     let place = Place::new();
     fs::create_dir(place.path("in")).expect("a folder");
-    place.refused(&(table("a BIGINT", "json", "in", "") + "SELECT * FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "json", "in", "") + "SELECT * FROM t"),
+        4,
+        expect![[r#"
         error: cannot read 'in': the directory has no files
         hint: names that begin with '.' or '_' are skipped
-    "#]]);
+    "#]],
+    );
     place.write("in/.hidden", b"1\n");
-    place.refused(&(table("a BIGINT", "json", "in/*.json", "") + "SELECT * FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "json", "in/*.json", "") + "SELECT * FROM t"),
+        4,
+        expect![[r#"
         error: cannot read 'in/*.json': no file matches it
         hint: names that begin with '.' or '_' are skipped
-    "#]]);
+    "#]],
+    );
 }
 
 /// Root may read everything, so there the program runs as nobody.
@@ -77,7 +97,8 @@ fn an_unreadable_file() {
     expect![[r#"
         error: cannot read 'closed.csv': permission denied
         hint: the user that runs the command needs read permission
-    "#]].assert_eq(&ran.stderr);
+    "#]]
+    .assert_eq(&ran.stderr);
     assert_eq!(ran.code, 4);
 }
 
@@ -87,18 +108,26 @@ fn a_gzip_file_that_is_cut_off() {
     let lines: String = (0..10_000).map(|number| format!("{{\"a\":{number}}}\n")).collect();
     let whole = gzip(lines.as_bytes());
     place.write("cut.json.gz", &whole[..whole.len() / 2]);
-    place.refused(&(table("a BIGINT", "json", "cut.json.gz", "") + "SELECT COUNT(*) FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "json", "cut.json.gz", "") + "SELECT COUNT(*) FROM t"),
+        4,
+        expect![[r#"
         error: cannot decompress 'cut.json.gz' (gzip) beyond byte 51850 of its text: it is cut off
         hint: the file has to be fetched or written again
-    "#]]);
+    "#]],
+    );
     place.write("tiny.json.gz", &whole[..12]);
-    place.refused("SELECT * FROM 'tiny.json.gz'", 4, expect![[r#"
+    place.refused(
+        "SELECT * FROM 'tiny.json.gz'",
+        4,
+        expect![[r#"
         error: cannot decompress 'tiny.json.gz' (gzip) beyond byte 0 of its text: it is cut off
         command:1:1
         SELECT * FROM 'tiny.json.gz'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: the file has to be fetched or written again
-    "#]]);
+    "#]],
+    );
 }
 
 fn parquet() -> Vec<u8> {
@@ -114,21 +143,29 @@ fn a_corrupt_parquet_file() {
     let place = Place::new();
     let whole = parquet();
     place.write("noise.parquet", &[7; 3_000]);
-    place.refused("SELECT * FROM 'noise.parquet'", 4, expect![[r#"
+    place.refused(
+        "SELECT * FROM 'noise.parquet'",
+        4,
+        expect![[r#"
         error: cannot read 'noise.parquet' as Parquet: Invalid Parquet file. Corrupt footer
         command:1:1
         SELECT * FROM 'noise.parquet'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: the file is corrupt, cut off, or of another format
-    "#]]);
+    "#]],
+    );
     place.write("cut.parquet", &whole[..whole.len() / 2]);
-    place.refused("SELECT * FROM 'cut.parquet'", 4, expect![[r#"
+    place.refused(
+        "SELECT * FROM 'cut.parquet'",
+        4,
+        expect![[r#"
         error: cannot read 'cut.parquet' as Parquet: Invalid Parquet file. Corrupt footer
         command:1:1
         SELECT * FROM 'cut.parquet'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: the file is corrupt, cut off, or of another format
-    "#]]);
+    "#]],
+    );
     let mut spoilt = whole.clone();
     spoilt[4..100].fill(0xa5);
     place.write("spoilt.parquet", &spoilt);

@@ -1,0 +1,95 @@
+//! Casts as Flink does them: to text, where Arrow's kernel writes times, booleans and doubles
+//! otherwise, and of rows, whose fields go by place. And `-x` of an integer as `0 - x`, because
+//! Arrow's negation of the smallest one wraps.
+//!
+//! Types are needed to know which those are, so they are replaced once a plan is coerced.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, Result, ScalarValue};
+use datafusion_expr::expr::ScalarFunction;
+use datafusion_expr::expr_rewriter::NamePreserver;
+use datafusion_expr::utils::merge_schema;
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
+
+use super::context::Functions;
+use super::row_cast::{goes_by_place, row_cast};
+
+/// The function that casts to text.
+const CAST: &str = "cast_to_string";
+
+/// Replaces the casts of a whole plan.
+pub(super) fn rewrite_plan(plan: LogicalPlan, functions: &Functions) -> Result<LogicalPlan> {
+    let Some(cast) = functions.scalar(CAST) else { return Ok(plan) };
+    plan.transform_up(|plan| {
+        let schema = match &plan {
+            LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
+            plan => merge_schema(&plan.inputs()),
+        };
+        let names = NamePreserver::new(&plan);
+        plan.map_expressions(|expression| {
+            let name = names.save(&expression);
+            let rewritten = rewrite_with(expression, &schema, &cast)?;
+            Ok(if rewritten.transformed {
+                rewritten.update_data(|expression| name.restore(expression))
+            } else {
+                rewritten
+            })
+        })?
+        .map_data(LogicalPlan::recompute_schema)
+    })
+    .map(|plan| plan.data)
+}
+
+/// Replaces the casts of one expression.
+pub(super) fn rewrite_expression(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr> {
+    match functions.scalar(CAST) {
+        Some(cast) => rewrite_with(expression, schema, &cast).map(|rewritten| rewritten.data),
+        None => Ok(expression),
+    }
+}
+
+fn rewrite_with(expression: Expr, schema: &DFSchema, cast: &Arc<ScalarUDF>) -> Result<Transformed<Expr>> {
+    expression.transform_up(|expression| {
+        if let Expr::Negative(inner) = &expression {
+            let data_type = inner.get_type(schema)?;
+            if data_type.is_signed_integer() && !matches!(inner.as_ref(), Expr::Literal(_, _)) {
+                let zero = Box::new(Expr::Literal(ScalarValue::new_zero(&data_type)?, None));
+                let difference = BinaryExpr::new(zero, Operator::Minus, inner.clone());
+                return Ok(Transformed::yes(Expr::BinaryExpr(difference)));
+            }
+            return Ok(Transformed::no(expression));
+        }
+        let (inner, wanted) = match &expression {
+            Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+            Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+            _ => return Ok(Transformed::no(expression)),
+        };
+        if let DataType::Struct(_) = wanted
+            && goes_by_place(&inner.get_type(schema)?, wanted)
+        {
+            let call = ScalarFunction::new_udf(row_cast(wanted), vec![inner.as_ref().clone()]);
+            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+        }
+        if !is_text(wanted) {
+            return Ok(Transformed::no(expression));
+        }
+        // A function sees its constants as the statement is planned, but not through a cast.
+        if let (Expr::Literal(ScalarValue::Utf8(text), _), DataType::Utf8View) = (inner.as_ref(), wanted) {
+            let text = Expr::Literal(ScalarValue::Utf8View(text.clone()), None);
+            return Ok(Transformed::yes(text));
+        }
+        let given = inner.get_type(schema)?;
+        if is_text(&given) || given.is_null() {
+            return Ok(Transformed::no(expression));
+        }
+        let call = ScalarFunction::new_udf(Arc::clone(cast), vec![inner.as_ref().clone()]);
+        Ok(Transformed::yes(Expr::ScalarFunction(call)))
+    })
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
