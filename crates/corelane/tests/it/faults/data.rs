@@ -12,14 +12,22 @@ const ALL: &str = "SELECT * FROM t";
 #[test]
 fn fields_too_few_and_too_many() {
     let place = Place::with(&[("few.csv", "1,x\n2\n"), ("many.csv", "1,x\n2,y,z\n")]);
-    place.refused(&(table("a BIGINT, b STRING", "csv", "few.csv", "") + ALL), 1, expect![[r#"
+    place.refused(
+        &(table("a BIGINT, b STRING", "csv", "few.csv", "") + ALL),
+        1,
+        expect![[r#"
         error: cannot use a row of table 't': few.csv, line 2: too few fields: found 1, expected 2: 2
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]]);
-    place.refused(&(table("a BIGINT, b STRING", "csv", "many.csv", "") + ALL), 1, expect![[r#"
+    "#]],
+    );
+    place.refused(
+        &(table("a BIGINT, b STRING", "csv", "many.csv", "") + ALL),
+        1,
+        expect![[r#"
         error: cannot use a row of table 't': many.csv, line 2: too many fields: found 3, expected 2: 2,y,z
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -39,15 +47,23 @@ fn json_that_is_cut_off() {
 fn bytes_that_are_not_text() {
     let place = Place::new();
     place.write("in.json", b"{\"a\":\"x\"}\n{\"a\":\"\xff\xfe\"}\n");
-    place.refused(&(table("a STRING", "json", "in.json", "") + ALL), 1, expect![[r#"
+    place.refused(
+        &(table("a STRING", "json", "in.json", "") + ALL),
+        1,
+        expect![[r#"
         error: cannot use a row of table 't': in.json, line 2: invalid UTF-8 at byte 6 of the record: {"a":"��"}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]]);
+    "#]],
+    );
     place.write("in.csv", b"x\n\xff\xfe\n");
-    place.refused(&(table("a STRING", "csv", "in.csv", "") + ALL), 1, expect![[r#"
+    place.refused(
+        &(table("a STRING", "csv", "in.csv", "") + ALL),
+        1,
+        expect![[r#"
         error: cannot use a row of table 't': in.csv, line 2: invalid UTF-8 at byte 0 of the record: ��
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -65,33 +81,48 @@ fn numbers_out_of_range() {
         error: cannot use a row of table 't': the SUM called "sum(t.a)" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
-    place.refused(&(most.clone() + "SELECT a + 1 FROM t"), 1, expect![[r#"
+    place.refused(
+        &(most.clone() + "SELECT a + 1 FROM t"),
+        1,
+        expect![[r#"
         error: cannot use a row of table 't': overflow happened on: 9223372036854775807 + 1: {"a":9223372036854775807}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]]);
+    "#]],
+    );
     place.refused(&(most.clone() + "SELECT CAST(a AS INT) FROM t"), 1, expect![[r#"
         error: cannot use a row of table 't': can't cast value 9223372036854775807 to type INT: {"a":9223372036854775807}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
-    place.answers(&(most + "SELECT TRY_CAST(a AS INT) AS a FROM t"), expect![[r#"
+    place.answers(
+        &(most + "SELECT TRY_CAST(a AS INT) AS a FROM t"),
+        expect![[r#"
         a
 
         1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_division_by_zero() {
     let place = Place::with(&[("in.csv", "1,1\n1,0\n")]);
     let sql = table("a BIGINT, b BIGINT", "csv", "in.csv", "");
-    place.refused(&(sql.clone() + "SELECT a / b FROM t"), 1, expect![[r#"
+    place.refused(
+        &(sql.clone() + "SELECT a / b FROM t"),
+        1,
+        expect![[r#"
         error: cannot use a row of table 't': division by zero: {"a":1,"b":0}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]]);
-    place.refused(&(sql + "SELECT MOD(a, b) FROM t"), 1, expect![[r#"
+    "#]],
+    );
+    place.refused(
+        &(sql + "SELECT MOD(a, b) FROM t"),
+        1,
+        expect![[r#"
         error: cannot use a row of table 't': MOD divides by zero: {"a":1,"b":0}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -105,10 +136,13 @@ fn a_time_that_is_no_date() {
         error: cannot use a row of table 't': error parsing timestamp from '2024-02-30 00:00:00': error parsing date: {"t":"2024-02-30 00:00:00"}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
-    place.answers(&(table("t STRING", "json", "in.json", "") + "SELECT TO_TIMESTAMP(t) AS x FROM t"), expect![[r#"
+    place.answers(
+        &(table("t STRING", "json", "in.json", "") + "SELECT TO_TIMESTAMP(t) AS x FROM t"),
+        expect![[r#"
         x
         2024-02-29 00:00:00.000
-    "#]]);
+    "#]],
+    );
 }
 
 /// A record has a limit, and what is beyond it is not kept.
@@ -133,7 +167,8 @@ fn a_hundred_megabytes_on_one_line() {
         a
         y
         1 row bad
-    "#]].assert_eq(&format!("{}{}", ran.stdout, ran.stderr));
+    "#]]
+    .assert_eq(&format!("{}{}", ran.stdout, ran.stderr));
     assert!(ran.peak_bytes < LINE_BYTES as u64, "{} bytes of memory", ran.peak_bytes);
 }
 

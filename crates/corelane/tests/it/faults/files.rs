@@ -14,42 +14,62 @@ use crate::program::{Place, in_child};
 #[test]
 fn a_missing_file() {
     let place = Place::new();
-    place.refused(&(table("a BIGINT", "csv", "none.csv", "") + "SELECT * FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "csv", "none.csv", "") + "SELECT * FROM t"),
+        4,
+        expect![[r#"
         error: cannot read 'none.csv': there is no such file
         hint: paths are relative to the directory that the command runs in
-    "#]]);
-    place.refused("SELECT * FROM 'none.csv'", 4, expect![[r#"
+    "#]],
+    );
+    place.refused(
+        "SELECT * FROM 'none.csv'",
+        4,
+        expect![[r#"
         error: cannot read 'none.csv': there is no such file
         command:1:1
         SELECT * FROM 'none.csv'
         ^^^^^^^^^^^^^^^^^^^^^^^^
         hint: paths are relative to the directory that the command runs in
-    "#]]);
-    place.refused("SELECT * FROM 'none-*.csv'", 4, expect![[r#"
+    "#]],
+    );
+    place.refused(
+        "SELECT * FROM 'none-*.csv'",
+        4,
+        expect![[r#"
         error: cannot read 'none-*.csv': no file matches it
         command:1:1
         SELECT * FROM 'none-*.csv'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: names that begin with '.' or '_' are skipped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_directory_without_files() {
     let place = Place::new();
     fs::create_dir(place.path("in")).expect("a folder");
-    place.refused(&(table("a BIGINT", "json", "in", "") + "SELECT * FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "json", "in", "") + "SELECT * FROM t"),
+        4,
+        expect![[r#"
         error: cannot read 'in': the directory has no files
         hint: names that begin with '.' or '_' are skipped
-    "#]]);
+    "#]],
+    );
     place.write("in/.hidden", b"1\n");
-    place.refused(&(table("a BIGINT", "json", "in/*.json", "") + "SELECT * FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "json", "in/*.json", "") + "SELECT * FROM t"),
+        4,
+        expect![[r#"
         error: cannot read 'in/*.json': no file matches it
         hint: names that begin with '.' or '_' are skipped
-    "#]]);
+    "#]],
+    );
 }
 
-/// Root may read everything, so there the program runs as nobody.
+/// Root may read everything, so there the program runs without that privilege.
 #[test]
 fn an_unreadable_file() {
     let place = Place::with(&[("closed.csv", "1\n")]);
@@ -58,26 +78,24 @@ fn an_unreadable_file() {
     let mut command = place.sql(&(table("a BIGINT", "csv", "closed.csv", "") + "SELECT * FROM t"), &[]);
     // SAFETY: asks the kernel for a number.
     if unsafe { libc::geteuid() } == 0 {
-        // As nobody the program that was built may be out of reach: a copy of it in a folder open to all is not.
-        let program = place.path("corelane");
-        fs::copy(env!("CARGO_BIN_EXE_corelane"), &program).expect("copied");
-        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        command = std::process::Command::new(program);
-        command.args(arguments).current_dir(place.path(""));
         in_child(&mut command, || {
-            const NOBODY: u32 = 65_534;
-            // SAFETY: system calls.
-            match unsafe { (libc::setgid(NOBODY), libc::setuid(NOBODY)) } {
-                (0, 0) => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
+            const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
+            const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
+            for capability in [CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH] {
+                // SAFETY: a system call.
+                if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
             }
+            Ok(())
         });
     }
     let ran = place.run(command);
     expect![[r#"
         error: cannot read 'closed.csv': permission denied
         hint: the user that runs the command needs read permission
-    "#]].assert_eq(&ran.stderr);
+    "#]]
+    .assert_eq(&ran.stderr);
     assert_eq!(ran.code, 4);
 }
 
@@ -87,18 +105,26 @@ fn a_gzip_file_that_is_cut_off() {
     let lines: String = (0..10_000).map(|number| format!("{{\"a\":{number}}}\n")).collect();
     let whole = gzip(lines.as_bytes());
     place.write("cut.json.gz", &whole[..whole.len() / 2]);
-    place.refused(&(table("a BIGINT", "json", "cut.json.gz", "") + "SELECT COUNT(*) FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "json", "cut.json.gz", "") + "SELECT COUNT(*) FROM t"),
+        4,
+        expect![[r#"
         error: cannot decompress 'cut.json.gz' (gzip) beyond byte 51850 of its text: it is cut off
         hint: the file has to be fetched or written again
-    "#]]);
+    "#]],
+    );
     place.write("tiny.json.gz", &whole[..12]);
-    place.refused("SELECT * FROM 'tiny.json.gz'", 4, expect![[r#"
+    place.refused(
+        "SELECT * FROM 'tiny.json.gz'",
+        4,
+        expect![[r#"
         error: cannot decompress 'tiny.json.gz' (gzip) beyond byte 0 of its text: it is cut off
         command:1:1
         SELECT * FROM 'tiny.json.gz'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: the file has to be fetched or written again
-    "#]]);
+    "#]],
+    );
 }
 
 fn parquet() -> Vec<u8> {
@@ -114,21 +140,29 @@ fn a_corrupt_parquet_file() {
     let place = Place::new();
     let whole = parquet();
     place.write("noise.parquet", &[7; 3_000]);
-    place.refused("SELECT * FROM 'noise.parquet'", 4, expect![[r#"
+    place.refused(
+        "SELECT * FROM 'noise.parquet'",
+        4,
+        expect![[r#"
         error: cannot read 'noise.parquet' as Parquet: Invalid Parquet file. Corrupt footer
         command:1:1
         SELECT * FROM 'noise.parquet'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: the file is corrupt, cut off, or of another format
-    "#]]);
+    "#]],
+    );
     place.write("cut.parquet", &whole[..whole.len() / 2]);
-    place.refused("SELECT * FROM 'cut.parquet'", 4, expect![[r#"
+    place.refused(
+        "SELECT * FROM 'cut.parquet'",
+        4,
+        expect![[r#"
         error: cannot read 'cut.parquet' as Parquet: Invalid Parquet file. Corrupt footer
         command:1:1
         SELECT * FROM 'cut.parquet'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: the file is corrupt, cut off, or of another format
-    "#]]);
+    "#]],
+    );
     let mut spoilt = whole.clone();
     spoilt[4..100].fill(0xa5);
     place.write("spoilt.parquet", &spoilt);
@@ -137,20 +171,31 @@ fn a_corrupt_parquet_file() {
         hint: the file is corrupt, cut off, or of another format
     "#]]);
     place.write("empty.parquet", b"");
-    place.refused("SELECT * FROM 'empty.parquet'", 4, expect![[r#"
+    place.refused(
+        "SELECT * FROM 'empty.parquet'",
+        4,
+        expect![[r#"
         error: cannot read 'empty.parquet' as Parquet: EOF: Parquet file too small. Size is 0 but need 8
         command:1:1
         SELECT * FROM 'empty.parquet'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: the file is corrupt, cut off, or of another format
-    "#]]);
+    "#]],
+    );
     place.write("whole.parquet", &whole);
-    place.answers("SELECT SUM(a) AS total FROM 'whole.parquet'", expect![[r#"
+    place.answers(
+        "SELECT SUM(a) AS total FROM 'whole.parquet'",
+        expect![[r#"
         total
         49995000
-    "#]]);
-    place.refused(&(table("a STRING, b INT", "parquet", "whole.parquet", "") + "SELECT * FROM t"), 1, expect![[r#"
+    "#]],
+    );
+    place.refused(
+        &(table("a STRING, b INT", "parquet", "whole.parquet", "") + "SELECT * FROM t"),
+        1,
+        expect![[r#"
         error: column 'a' of 'whole.parquet' is a BIGINT and cannot be read as STRING
         hint: declare it as BIGINT and CAST it
-    "#]]);
+    "#]],
+    );
 }

@@ -19,7 +19,8 @@ fn more_workers_than_cpus() {
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "a\n1\n"), "{}", ran.stderr);
     expect![[r#"
         note: 5 workers share CPU 0; they do not spin
-    "#]].assert_eq(&ran.stderr);
+    "#]]
+    .assert_eq(&ran.stderr);
 }
 
 #[test]
@@ -96,20 +97,28 @@ fn falls_back(forbid: fn(&mut Command), note: expect_test::Expect, refusal: expe
 
 #[test]
 fn too_little_locked_memory() {
-    falls_back(without_locked_memory, expect![[r#"
+    falls_back(
+        without_locked_memory,
+        expect![[r#"
         note: running on plain threads: only 64 KiB of memory may be locked and io_uring needs 512 (ulimit -l)
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         error: cannot start the glommio driver: only 64 KiB of memory may be locked and io_uring needs 512 (ulimit -l)
         hint: use --driver threads, or leave --driver out
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn io_uring_forbidden() {
-    falls_back(without_io_uring, expect![[r#"
+    falls_back(
+        without_io_uring,
+        expect![[r#"
         note: running on plain threads: io_uring is not permitted (a container's seccomp profile, or kernel.io_uring_disabled)
-    "#]], expect![[r#"
+    "#]],
+        expect![[r#"
         error: cannot start the glommio driver: io_uring is not permitted (a container's seccomp profile, or kernel.io_uring_disabled)
         hint: use --driver threads, or leave --driver out
-    "#]]);
+    "#]],
+    );
 }

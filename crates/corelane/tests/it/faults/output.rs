@@ -17,10 +17,15 @@ const SINK: &str = "CREATE TABLE o (a BIGINT) WITH ('connector' = 'filesystem', 
 #[test]
 fn an_output_that_exists() {
     let place = Place::with(&[("in.csv", "1\n"), ("taken.csv", "mine\n")]);
-    place.refused_with("SELECT 1 AS a", &["-o", "taken.csv"], 4, expect![[r#"
+    place.refused_with(
+        "SELECT 1 AS a",
+        &["-o", "taken.csv"],
+        4,
+        expect![[r#"
         error: cannot write to taken.csv: it exists
         hint: --overwrite replaces it
-    "#]]);
+    "#]],
+    );
     assert_eq!(place.read("taken.csv"), "mine\n");
     fs::create_dir(place.path("out")).expect("a folder");
     place.write("out/part-0-0.csv", b"mine\n");
@@ -29,31 +34,54 @@ fn an_output_that_exists() {
         hint: remove it, choose another path, or add 'sink.mode' = 'overwrite' (or 'append', for a directory) to WITH (..)
     "#]]);
     assert_eq!(place.names("out"), ["part-0-0.csv"]);
-    place.refused_with("SELECT 1 AS a", &["-o", "out"], 4, expect![[r#"
+    place.refused_with(
+        "SELECT 1 AS a",
+        &["-o", "out"],
+        4,
+        expect![[r#"
         error: cannot write to out: this is a directory
         hint: name a file in it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_output_that_cannot_be_written() {
     let place = Place::with(&[("in.csv", "1\n")]);
-    place.refused_with("SELECT 1 AS a", &["-o", "none/out.csv"], 4, expect![[r#"
+    place.refused_with(
+        "SELECT 1 AS a",
+        &["-o", "none/out.csv"],
+        4,
+        expect![[r#"
         error: cannot write to none/out.csv: no such file or directory
-    "#]]);
-    place.refused_with("SELECT 1 AS a", &["--stats-json", "none/stats.json"], 4, expect![[r#"
+    "#]],
+    );
+    place.refused_with(
+        "SELECT 1 AS a",
+        &["--stats-json", "none/stats.json"],
+        4,
+        expect![[r#"
         error: cannot write to none/stats.json: no such file or directory
-    "#]]);
+    "#]],
+    );
     let sink = SINK.replace("'out'", "'in.csv/out'");
-    place.refused(&(table("a BIGINT", "csv", "in.csv", "") + &sink), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "csv", "in.csv", "") + &sink),
+        4,
+        expect![[r#"
         error: cannot write into 'in.csv': it is a file, not a directory
         hint: name a directory, or give the path an ending such as '.csv' to write a single file
-    "#]]);
+    "#]],
+    );
     let sink = SINK.replace("'out'", "'/proc/corelane'");
-    place.refused(&(table("a BIGINT", "csv", "in.csv", "") + &sink), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "csv", "in.csv", "") + &sink),
+        4,
+        expect![[r#"
         error: cannot write '/proc/corelane': no such file or directory
         hint: choose a path whose directories can be made
-    "#]]);
+    "#]],
+    );
 }
 
 fn numbers(place: &Place) -> String {
@@ -66,16 +94,22 @@ fn numbers(place: &Place) -> String {
 fn a_full_device() {
     let place = Place::new();
     let numbers = numbers(&place);
-    place.refused_with(&(numbers.clone() + "SELECT a FROM t"), &["-o", "/dev/full"], 4, expect![[r#"
+    place.refused_with(
+        &(numbers.clone() + "SELECT a FROM t"),
+        &["-o", "/dev/full"],
+        4,
+        expect![[r#"
         error: cannot write to /dev/full: no space left on device
-    "#]]);
+    "#]],
+    );
     let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("every Linux has it");
     let mut command = place.sql(&(numbers + "SELECT a FROM t"), &[]);
     let child = command.stdout(full).stderr(std::process::Stdio::piped()).spawn().expect("the program was built");
     let ran = place.finish(child);
     expect![[r#"
         error: cannot write to standard output: no space left on device
-    "#]].assert_eq(&ran.stderr);
+    "#]]
+    .assert_eq(&ran.stderr);
     assert_eq!(ran.code, 4);
 }
 
@@ -115,14 +149,23 @@ fn a_full_disk() {
             return;
         }
     };
-    place.refused(&(numbers.clone() + &SINK.replace("'out'", "'disk/out'")), 4, expect![[r#"
+    place.refused(
+        &(numbers.clone() + &SINK.replace("'out'", "'disk/out'")),
+        4,
+        expect![[r#"
         error: cannot write 'disk/out/part-0-0.csv': no space left on device
         hint: free some space, or choose another path
-    "#]]);
+    "#]],
+    );
     assert_eq!(place.names("disk/out"), [""; 0], "what was written in vain gives its room back");
-    place.refused_with(&(numbers + "SELECT a FROM t"), &["-o", "disk/out.csv"], 4, expect![[r#"
+    place.refused_with(
+        &(numbers + "SELECT a FROM t"),
+        &["-o", "disk/out.csv"],
+        4,
+        expect![[r#"
         error: cannot write to disk/out.csv: no space left on device
-    "#]]);
+    "#]],
+    );
     assert!(!place.names("disk").iter().any(|name| name.contains("out.csv")));
     drop(disk);
 }
@@ -145,7 +188,8 @@ fn files_that_may_not_grow() {
     expect![[r#"
         error: cannot write 'out/part-0-0.csv': file too large
         hint: raise the limit on the size of files (ulimit -f), or roll files earlier
-    "#]].assert_eq(&ran.stderr);
+    "#]]
+    .assert_eq(&ran.stderr);
     assert_eq!((ran.code, place.names("out").len()), (4, 0));
 }
 
@@ -177,13 +221,20 @@ const CHANGES: &str = "SELECT k, SUM(v) AS v FROM (VALUES ('a', 1), ('b', 2), ('
 fn every_format() {
     let place = Place::new();
     let one = |format| ["--format", format, "--batch-rows", "1"];
-    place.answers_with(CHANGES, &one("changelog"), expect![[r#"
+    place.answers_with(
+        CHANGES,
+        &one("changelog"),
+        expect![[r#"
         +I[a, 1]
         +I[b, 2]
         -U[a, 1]
         +U[a, 4]
-    "#]]);
-    place.answers_with(CHANGES, &one("table"), expect![[r#"
+    "#]],
+    );
+    place.answers_with(
+        CHANGES,
+        &one("table"),
+        expect![[r#"
         ┌───┬───┐
         │ k │ v │
         ├───┼───┤
@@ -191,16 +242,25 @@ fn every_format() {
         │ b │ 2 │
         └───┴───┘
         2 rows
-    "#]]);
-    place.answers_with(CHANGES, &one("csv"), expect![[r#"
+    "#]],
+    );
+    place.answers_with(
+        CHANGES,
+        &one("csv"),
+        expect![[r#"
         k,v
         a,4
         b,2
-    "#]]);
-    place.answers_with(CHANGES, &one("json"), expect![[r#"
+    "#]],
+    );
+    place.answers_with(
+        CHANGES,
+        &one("json"),
+        expect![[r#"
         {"k":"a","v":4}
         {"k":"b","v":2}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -211,7 +271,8 @@ fn output_to_a_file() {
     expect![[r#"
         {"k":"a","v":4}
         {"k":"b","v":2}
-    "#]].assert_eq(&place.read("out.csv"));
+    "#]]
+    .assert_eq(&place.read("out.csv"));
     assert_eq!(place.names("."), ["out.csv"]);
 }
 
@@ -228,12 +289,19 @@ fn plans_without_work() {
     let place = Place::with(&[("in.csv", "1\n")]);
     let sql = table("a BIGINT", "csv", "in.csv", "") + SINK;
     place.answers_with(&sql, &["--dry-run"], expect![]);
-    place.answers_with(&sql, &["--dry-run", "--verbose"], expect![[r#"
+    place.answers_with(
+        &sql,
+        &["--dry-run", "--verbose"],
+        expect![[r#"
         table t created
         table o created
         the plan is fine
-    "#]]);
-    place.answers_with(&sql, &["--explain"], expect![[r#"
+    "#]],
+    );
+    place.answers_with(
+        &sql,
+        &["--explain"],
+        expect![[r#"
         #0 Source filesystem(table=t, path=in.csv, format=csv)
              columns [a BIGINT]
              changelog append; state none
@@ -242,14 +310,20 @@ fn plans_without_work() {
              columns [a BIGINT]
              changelog append; state none
         workers 1; input bounded
-    "#]]);
+    "#]],
+    );
     assert_eq!(place.names("."), ["in.csv"]);
-    place.refused_with(&sql.replace("SELECT a", "SELECT b"), &["--dry-run"], 3, expect![[r#"
+    place.refused_with(
+        &sql.replace("SELECT a", "SELECT b"),
+        &["--dry-run"],
+        3,
+        expect![[r#"
         error: column 'b' not found
         command:4:22
         INSERT INTO o SELECT b FROM t
                              ^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -273,10 +347,15 @@ fn what_workers_did() {
 #[test]
 fn options_from_the_command_line() {
     let place = Place::new();
-    place.refused_with("SELECT 1", &["--set", "no.such=1"], 2, expect![[r#"
+    place.refused_with(
+        "SELECT 1",
+        &["--set", "no.such=1"],
+        2,
+        expect![[r#"
         error: there is no option 'no.such'
         hint: SET alone lists the options
-    "#]]);
+    "#]],
+    );
     let ran = place.run(place.sql("SET", &["--set", "table.exec.source.idle-timeout=7 s"]));
     assert!(ran.stdout.contains("table.exec.source.idle-timeout,7 s"), "{}{}", ran.stdout, ran.stderr);
 }

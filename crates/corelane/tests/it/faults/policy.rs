@@ -100,30 +100,46 @@ fn a_sum_that_overflows() {
 fn a_dead_letter_file_that_cannot_be_written() {
     let place = Place::with(&[("in.csv", "x\n")]);
     let options = "'on-error' = 'dead-letter', 'dead-letter.path' = 'none/dead.jsonl'";
-    place.refused(&(table("a BIGINT", "csv", "in.csv", options) + "SELECT * FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "csv", "in.csv", options) + "SELECT * FROM t"),
+        4,
+        expect![[r#"
         error: cannot open the dead-letter file 'none/dead.jsonl': no such file or directory
         hint: 'dead-letter.path' must name a file in a directory that can be written
-    "#]]);
+    "#]],
+    );
     let full = "'on-error' = 'dead-letter', 'dead-letter.path' = '/dev/full'";
-    place.refused(&(table("a BIGINT", "csv", "in.csv", full) + "SELECT * FROM t"), 4, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "csv", "in.csv", full) + "SELECT * FROM t"),
+        4,
+        expect![[r#"
         error: cannot write the dead-letter file '/dev/full': no space left on device
-    "#]]);
+    "#]],
+    );
     let nowhere = "'on-error' = 'dead-letter'";
-    place.refused(&(table("a BIGINT", "csv", "in.csv", nowhere) + "SELECT * FROM t"), 3, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "csv", "in.csv", nowhere) + "SELECT * FROM t"),
+        3,
+        expect![[r#"
         error: option 'on-error' is 'dead-letter' but there is no path for it
         command:2:7
         WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'on-error' = 'dead-letter');
               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: add 'dead-letter.path' = 'file.jsonl'
-    "#]]);
+    "#]],
+    );
     let wrong = "'on-error' = 'skp'";
-    place.refused(&(table("a BIGINT", "csv", "in.csv", wrong) + "SELECT * FROM t"), 3, expect![[r#"
+    place.refused(
+        &(table("a BIGINT", "csv", "in.csv", wrong) + "SELECT * FROM t"),
+        3,
+        expect![[r#"
         error: option 'on-error' has the value 'skp'
         command:2:7
         WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'on-error' = 'skp');
               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: it takes 'fail', 'skip', 'dead-letter'
-    "#]]);
+    "#]],
+    );
 }
 
 const LATE: &str = "1,2024-01-01 00:00:01\n2,2024-01-01 00:00:30\n3,2024-01-01 00:00:02\n4,2024-01-01 00:00:31\n";
@@ -138,41 +154,57 @@ fn late(options: &str) -> String {
 #[test]
 fn rows_that_are_late() {
     let place = Place::with(&[("in.csv", LATE)]);
-    place.answers_with(&late(""), &["--batch-rows", "1"], expect![[r#"
+    place.answers_with(
+        &late(""),
+        &["--batch-rows", "1"],
+        expect![[r#"
         window_start,a
         2024-01-01 00:00:00.000,1
         2024-01-01 00:00:30.000,6
         1 row late
-    "#]]);
+    "#]],
+    );
     let kept = late("'late-rows' = 'dead-letter', 'dead-letter.path' = 'late.jsonl'");
-    place.answers_with(&kept, &["--batch-rows", "1"], expect![[r#"
+    place.answers_with(
+        &kept,
+        &["--batch-rows", "1"],
+        expect![[r#"
         window_start,a
         2024-01-01 00:00:00.000,1
         2024-01-01 00:00:30.000,6
         1 row late
-    "#]]);
+    "#]],
+    );
     expect![[r#"
         {"position":null,"raw":"{\"ts\":\"2024-01-01T00:00:02\",\"a\":3}","reason":"its window has closed","source":"t","table":"t"}
     "#]].assert_eq(&place.read("late.jsonl"));
     let nowhere = late("'late-rows' = 'dead-letter'");
-    place.refused(&nowhere, 3, expect![[r#"
+    place.refused(
+        &nowhere,
+        3,
+        expect![[r#"
         error: option 'late-rows' is 'dead-letter' but there is no path for it
         command:2:7
         WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'late-rows' = 'dead-letter');
               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: add 'dead-letter.path' = 'file.jsonl'
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn lost_rows_are_told_even_when_quiet() {
     let place = Place::with(&[("in.csv", "1\nx\n")]);
     let sql = table("a BIGINT", "csv", "in.csv", "'on-error' = 'skip'") + "SELECT * FROM t";
-    place.answers_with(&sql, &["--quiet"], expect![[r#"
+    place.answers_with(
+        &sql,
+        &["--quiet"],
+        expect![[r#"
         a
         1
         1 row bad
-    "#]]);
+    "#]],
+    );
     place.answers(
         &(table("a BIGINT", "csv", "in.csv", "'csv.ignore-parse-errors' = 'true'") + "SELECT * FROM t"),
         expect![[r#"

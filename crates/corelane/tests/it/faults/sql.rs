@@ -10,100 +10,148 @@ fn place() -> Place {
 
 #[test]
 fn a_syntax_error() {
-    place().refused("SELEC 1", 3, expect![[r#"
+    place().refused(
+        "SELEC 1",
+        3,
+        expect![[r#"
         error: expected a statement, found SELEC
         command:1:1
         SELEC 1
         ^^^^^
         hint: did you mean SELECT?
-    "#]]);
-    place().refused("SELECT auction,\n  FROM 'bids.csv'\n WHERE price >", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT auction,\n  FROM 'bids.csv'\n WHERE price >",
+        3,
+        expect![[r#"
         error: expected an expression, found: FROM
         command:2:8
           FROM 'bids.csv'
                ^^^^^^^^^^
-    "#]]);
-    place().refused("SELECT 'open FROM 'bids.csv'", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT 'open FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: unterminated string literal
         command:1:28
         SELECT 'open FROM 'bids.csv'
                                    ^
-    "#]]);
-    place().refused("CREATE TABLE t (a BIGNIT) WITH ('connector' = 'blackhole')", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "CREATE TABLE t (a BIGNIT) WITH ('connector' = 'blackhole')",
+        3,
+        expect![[r#"
         error: BIGNIT is not a type
         command:1:19
         CREATE TABLE t (a BIGNIT) WITH ('connector' = 'blackhole')
                           ^^^^^^
         hint: did you mean BIGINT?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_unknown_table() {
     let declared = "CREATE TABLE bids (a BIGINT) WITH ('connector' = 'blackhole');\n";
-    place().refused(&format!("{declared}SELECT a FROM bid"), 3, expect![[r#"
+    place().refused(
+        &format!("{declared}SELECT a FROM bid"),
+        3,
+        expect![[r#"
         error: there is no table or view named "bid"
         command:2:15
         SELECT a FROM bid
                       ^^^
         hint: did you mean "bids"?
-    "#]]);
-    place().refused(&format!("{declared}INSERT INTO bds SELECT 1"), 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        &format!("{declared}INSERT INTO bds SELECT 1"),
+        3,
+        expect![[r#"
         error: there is no table named "bds"
         command:2:13
         INSERT INTO bds SELECT 1
                     ^^^
         hint: did you mean "bids"?
-    "#]]);
-    place().refused("SELECT a FROM trades", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT a FROM trades",
+        3,
+        expect![[r#"
         error: there is no table or view named "trades"
         command:1:15
         SELECT a FROM trades
                       ^^^^^^
         hint: CREATE TABLE declares one, and FROM 'file.csv' reads a file without
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_unknown_column() {
-    place().refused("SELECT pric FROM 'bids.csv'", 3, expect![[r#"
+    place().refused(
+        "SELECT pric FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: column 'pric' not found
         command:1:8
         SELECT pric FROM 'bids.csv'
                ^^^^
         hint: possible column bids.csv.price
-    "#]]);
-    place().refused("SELECT b.pirce FROM 'bids.csv' AS b", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT b.pirce FROM 'bids.csv' AS b",
+        3,
+        expect![[r#"
         error: column 'pirce' not found in 'b'
         command:1:8
         SELECT b.pirce FROM 'bids.csv' AS b
                ^^^^^^^
         hint: possible column b.price
-    "#]]);
-    place().refused("SELECT temperature FROM 'bids.csv'", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT temperature FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: column 'temperature' not found
         command:1:8
         SELECT temperature FROM 'bids.csv'
                ^^^^^^^^^^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_unknown_function() {
-    place().refused("SELECT UPER(note) FROM 'bids.csv'", 3, expect![[r#"
+    place().refused(
+        "SELECT UPER(note) FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: there is no function UPER
         command:1:8
         SELECT UPER(note) FROM 'bids.csv'
                ^^^^
         hint: did you mean UPPER?
-    "#]]);
-    place().refused("SELECT COUN(*) FROM 'bids.csv'", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT COUN(*) FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: there is no function COUN
         command:1:8
         SELECT COUN(*) FROM 'bids.csv'
                ^^^^
         hint: did you mean COUNT?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -119,13 +167,17 @@ fn an_unknown_option() {
             hint: did you mean 'path'?
         "#]],
     );
-    place().refused("CREATE TABLE t (a BIGINT) WITH ('connector' = 'filesytem')", 3, expect![[r#"
+    place().refused(
+        "CREATE TABLE t (a BIGINT) WITH ('connector' = 'filesytem')",
+        3,
+        expect![[r#"
         error: there is no connector 'filesytem'
         command:1:47
         CREATE TABLE t (a BIGINT) WITH ('connector' = 'filesytem')
                                                       ^^^^^^^^^^^
         hint: did you mean 'filesystem'?
-    "#]]);
+    "#]],
+    );
     place().refused(
         "CREATE TABLE t (a BIGINT) WITH ('connector' = 'filesystem', 'path' = 'bids.csv', 'format' = 'cvs');\nSELECT a FROM t",
         3,
@@ -137,62 +189,94 @@ fn an_unknown_option() {
             hint: it takes 'json', 'csv' or 'parquet'
         "#]],
     );
-    place().refused("SET 'table.exec.source.idle-timeot' = '1 s'", 3, expect![[r#"
+    place().refused(
+        "SET 'table.exec.source.idle-timeot' = '1 s'",
+        3,
+        expect![[r#"
         error: there is no option 'table.exec.source.idle-timeot'
         command:1:5
         SET 'table.exec.source.idle-timeot' = '1 s'
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: did you mean 'table.exec.source.idle-timeout'?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn types_that_do_not_fit() {
-    place().refused("SELECT price + note FROM 'bids.csv'", 3, expect![[r#"
+    place().refused(
+        "SELECT price + note FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: cannot coerce arithmetic expression BIGINT + STRING to valid types
         command:1:8
         SELECT price + note FROM 'bids.csv'
                ^^^^^^^^^^^^
-    "#]]);
-    place().refused("SELECT price AND note FROM 'bids.csv'", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT price AND note FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: cannot infer common argument type for logical boolean operation BIGINT AND STRING
         command:1:8
         SELECT price AND note FROM 'bids.csv'
                ^^^^^^^^^^^^^^
-    "#]]);
-    place().refused("SELECT SUM(note) FROM 'bids.csv'", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT SUM(note) FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: SUM takes a number, not STRING
         command:1:1
         SELECT SUM(note) FROM 'bids.csv'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]]);
-    place().refused("SELECT UPPER(note, price) FROM 'bids.csv'", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT UPPER(note, price) FROM 'bids.csv'",
+        3,
+        expect![[r#"
         error: UPPER takes other arguments than the 2 given: UPPER(s)
         command:1:1
         SELECT UPPER(note, price) FROM 'bids.csv'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]]);
-    place().refused("SELECT CAST('x' AS INT)", 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        "SELECT CAST('x' AS INT)",
+        3,
+        expect![[r#"
         error: cast error: Cannot cast string 'x' to value of INT type
         command:1:1
         SELECT CAST('x' AS INT)
         ^^^^^^^^^^^^^^^^^^^^^^^
-    "#]]);
+    "#]],
+    );
     let sink = "CREATE TABLE t (a BIGINT, b STRING) WITH ('connector' = 'blackhole');\n";
-    place().refused(&format!("{sink}INSERT INTO t SELECT note, note AS b FROM 'bids.csv'"), 3, expect![[r#"
+    place().refused(
+        &format!("{sink}INSERT INTO t SELECT note, note AS b FROM 'bids.csv'"),
+        3,
+        expect![[r#"
         error: column "note" of the query is a STRING and column "a" of the table a BIGINT
         command:2:1
         INSERT INTO t SELECT note, note AS b FROM 'bids.csv'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: CAST(note AS BIGINT) if that is meant
-    "#]]);
-    place().refused(&format!("{sink}INSERT INTO t SELECT price FROM 'bids.csv'"), 3, expect![[r#"
+    "#]],
+    );
+    place().refused(
+        &format!("{sink}INSERT INTO t SELECT price FROM 'bids.csv'"),
+        3,
+        expect![[r#"
         error: the query gives 1 columns and table "t" takes 2
         command:2:1
         INSERT INTO t SELECT price FROM 'bids.csv'
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         hint: it takes a, b
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -208,22 +292,30 @@ fn a_watermark_on_what_is_not_a_time() {
             hint: add a computed column, for example w_time AS TO_TIMESTAMP(w), and take that
         "#]],
     );
-    place().refused("CREATE TABLE t (a BIGINT, WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen')", 3, expect![[r#"
+    place().refused(
+        "CREATE TABLE t (a BIGINT, WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen')",
+        3,
+        expect![[r#"
         error: the watermark is for column "ts", which the table does not have
         command:1:41
         CREATE TABLE t (a BIGINT, WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen')
                                                 ^^
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_not_supported_is_refused() {
-    place().refused("SELECT x.price FROM 'bids.csv' AS x JOIN 'bids.csv' AS y ON x.auction = y.auction", 3, expect![[r#"
+    place().refused(
+        "SELECT x.price FROM 'bids.csv' AS x JOIN 'bids.csv' AS y ON x.auction = y.auction",
+        3,
+        expect![[r#"
         error: INNER JOIN is not supported yet
         command:1:1
         SELECT x.price FROM 'bids.csv' AS x JOIN 'bids.csv' AS y ON x.auction = y.auction
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]]);
+    "#]],
+    );
     let lead = "CREATE TABLE t (a BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen');\n\
                 SELECT LEAD(a) OVER (ORDER BY ts) FROM t";
     let refusal = expect![[r#"
