@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithRawSiginfo;
 
 use crate::exit::{Exit, Failed};
 
@@ -36,7 +37,8 @@ impl Interrupts {
     /// If the kernel refuses.
     pub fn install() -> Result<Interrupts, Failed> {
         let refused = |error: std::io::Error| Failed::new(Exit::Failed, format!("cannot listen for signals: {error}"));
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(refused)?;
+        // Each is queued by itself: without that, two before the thread below wakes would count as one.
+        let mut signals = SignalsInfo::<WithRawSiginfo>::new([SIGINT, SIGTERM]).map_err(refused)?;
         let interrupts = Interrupts { count: Arc::new(AtomicUsize::new(0)) };
         let count = Arc::clone(&interrupts.count);
         let listen = move || {
