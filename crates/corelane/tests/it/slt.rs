@@ -4,14 +4,15 @@
 //! the same answers on all. What the format lacks is put into the SQL text:
 //!
 //! - `$data` stands for the folder `tests/data`, `$out` for an empty folder of this run alone;
-//! - a first line `-- changelog` asks for the rows of the changelog as they came, one row of input
-//!   a batch, rather than for the folded result;
+//! - a first line `-- changelog` asks for the rows of the changelog as they came, on one worker and
+//!   with one row of input a batch, rather than for the folded result;
 //! - a first line `-- bad rows` asks for the number of undecodable or failed rows of a job, and
 //!   `-- late rows` for the number of late ones.
 //!
 //! Values are as a person reads them, NULL as `NULL` and an empty text as `(empty)`; two spaces
 //! stand between columns. With `UPDATE_EXPECT=1` the answers of the first setup are written
-//! into the files, to be read with care before they are committed.
+//! into the files, to be read with care before they are committed; `SLT_FILE=name` runs the files
+//! whose path has that name in it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -117,7 +118,7 @@ impl Database {
 }
 
 fn is_definition(sql: &str) -> bool {
-    ["CREATE", "SET", "DROP"].iter().any(|word| sql.trim_start().starts_with(word))
+    ["CREATE", "SET", "RESET", "DROP"].iter().any(|word| sql.trim_start().starts_with(word))
 }
 
 fn execute(session: &mut Session, sql: &str, outcome: &mut Outcome, lines: &mut Option<String>) -> Result<(), Ended> {
