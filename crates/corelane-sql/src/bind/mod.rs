@@ -204,8 +204,8 @@ pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
 
 /// Takes over what DataFusion has to say beyond its message: a shorter one, and suggestions.
 fn explained(mut found: SqlError, Diagnostic { message, notes, helps, .. }: &Diagnostic) -> SqlError {
-    const COLUMN: &str = "Possible column ";
-    const FUNCTION: &str = "Possible function ";
+    const COLUMN: &str = "possible column ";
+    const FUNCTION: &str = "possible function ";
     // Its short form leaves out the types that do not fit.
     if !message.is_empty() && !message.starts_with("expressions have incompatible types") {
         found.message = lower_first(message);
@@ -213,8 +213,12 @@ fn explained(mut found: SqlError, Diagnostic { message, notes, helps, .. }: &Dia
     if let Some(name) = found.message.strip_prefix("invalid function ") {
         found.message = format!("there is no function {}", name.trim_matches('\'').to_uppercase());
     }
-    let suggestions: Vec<&str> =
-        notes.iter().map(|note| note.message.as_str()).chain(helps.iter().map(|help| help.message.as_str())).collect();
+    let suggestions: Vec<String> = notes
+        .iter()
+        .map(|note| &note.message)
+        .chain(helps.iter().map(|help| &help.message))
+        .map(|text| lower_first(text))
+        .collect();
     let columns: Vec<&str> = suggestions.iter().filter_map(|text| text.strip_prefix(COLUMN)).map(last_part).collect();
     let function = suggestions.iter().find_map(|text| text.strip_prefix(FUNCTION));
     let hint = match (function, columns.as_slice()) {
@@ -223,7 +227,7 @@ fn explained(mut found: SqlError, Diagnostic { message, notes, helps, .. }: &Dia
         (None, [_, ..]) => Some(format!("did you mean one of {}?", columns.join(", "))),
         (None, []) => {
             let texts = suggestions.iter().filter(|text| !text.starts_with("has type "));
-            texts.map(|text| with_sql_types(&lower_first(text))).next()
+            texts.map(|text| with_sql_types(text)).next()
         }
     };
     if let Some(hint) = hint {

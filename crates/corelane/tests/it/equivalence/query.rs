@@ -4,6 +4,8 @@
 //! halves of an [`Sql`] differ. Values stay small enough that no sum overflows an INT and doubles are
 //! multiples of a quarter, so that every answer is exact.
 
+#![allow(clippy::cloned_ref_to_slice_refs, reason = "one macro takes any number of parts")]
+
 use super::choices::Choices;
 
 /// One piece of SQL in both dialects.

@@ -98,23 +98,23 @@ fn an_unknown_column() {
         "SELECT pric FROM 'bids.csv'",
         3,
         expect![[r#"
-        error: column 'pric' not found
-        command:1:8
-        SELECT pric FROM 'bids.csv'
-               ^^^^
-        hint: possible column bids.csv.price
-    "#]],
+            error: column 'pric' not found
+            command:1:8
+            SELECT pric FROM 'bids.csv'
+                   ^^^^
+            hint: did you mean price?
+        "#]],
     );
     place().refused(
         "SELECT b.pirce FROM 'bids.csv' AS b",
         3,
         expect![[r#"
-        error: column 'pirce' not found in 'b'
-        command:1:8
-        SELECT b.pirce FROM 'bids.csv' AS b
-               ^^^^^^^
-        hint: possible column b.price
-    "#]],
+            error: column 'pirce' not found in 'b'
+            command:1:8
+            SELECT b.pirce FROM 'bids.csv' AS b
+                   ^^^^^^^
+            hint: did you mean price?
+        "#]],
     );
     place().refused(
         "SELECT temperature FROM 'bids.csv'",
@@ -248,11 +248,11 @@ fn types_that_do_not_fit() {
         "SELECT CAST('x' AS INT)",
         3,
         expect![[r#"
-        error: cast error: Cannot cast string 'x' to value of INT type
-        command:1:1
-        SELECT CAST('x' AS INT)
-        ^^^^^^^^^^^^^^^^^^^^^^^
-    "#]],
+            error: cannot cast string 'x' to value of INT type
+            command:1:1
+            SELECT CAST('x' AS INT)
+            ^^^^^^^^^^^^^^^^^^^^^^^
+        "#]],
     );
     let sink = "CREATE TABLE t (a BIGINT, b STRING) WITH ('connector' = 'blackhole');\n";
     place().refused(
