@@ -225,7 +225,7 @@ mod tests {
         let mut sink = PrintSink::new(String::new(), ClosedPipe, "standard output");
         sink.write(batch()).expect("it is only buffered");
         let error = sink.idle().expect_err("nobody reads");
-        assert_eq!(error.kind(), ErrorKind::Io);
+        assert_eq!(error.kind(), ErrorKind::ReaderLeft);
         expect!["cannot write to standard output: its reader has closed it"].assert_eq(error.message());
     }
 }

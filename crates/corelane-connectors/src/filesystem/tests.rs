@@ -420,8 +420,8 @@ fn a_bad_row_fails_with_its_place_and_text() {
         id_and_text(),
         directory.path(),
         expect![[r#"
-        Data: cannot use a row of table 't': DIR/a.json, line 2: field 'id': cannot read "x" as BIGINT: {\"id\":\"x\"}
-        set 'on-error' = 'skip' or 'dead-letter' to go on without such rows"#]],
+            Data: cannot use a row of table 't': DIR/a.json, line 2: field 'id': cannot read "x" as BIGINT: {"id":"x"}
+            set 'on-error' = 'skip' or 'dead-letter' to go on without such rows"#]],
     );
     let rows = read_table(&[("path", &path), ("format", "json"), ("on-error", "skip")], id_and_text()).expect("reads");
     assert_eq!(rows, ["1|NULL"]);

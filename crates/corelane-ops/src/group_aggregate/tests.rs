@@ -90,7 +90,7 @@ fn results_out_of_range_are_bad_rows() {
             -D[a, 2147483647]
             +I[a, 2147483647]
 
-            bad the SUM called "out" is out of range for Int32 (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"a"}"#]],
+            bad the SUM called "out" is out of range for INT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"a"}"#]],
     );
 }
 
