@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::BooleanArray;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use corelane_stream::operator::StateWriter;
+use corelane_stream::wording::with_sql_types;
 use corelane_stream::{
     ChangelogBatch, Operator, OperatorContext, OperatorCounters, OperatorSpec, Output, Progress, Result, RowKind,
     RowKinds, RowPolicy, StateBound,
@@ -60,9 +61,9 @@ impl OperatorSpec for CalcSpec {
 fn named(expr: &dyn PhysicalExpr, field: &FieldRef) -> String {
     // A column prints as `name@index`; the index says nothing to a reader.
     match expr.downcast_ref::<datafusion_physical_expr::expressions::Column>() {
-        Some(column) if column.name() == field.name() => field.name().clone(),
-        Some(column) => format!("{} AS {}", column.name(), field.name()),
-        None => format!("{} AS {}", Plain(expr), field.name()),
+        Some(column) if column.name() == field.name() => with_sql_types(field.name()),
+        Some(column) => format!("{} AS {}", with_sql_types(column.name()), with_sql_types(field.name())),
+        None => format!("{} AS {}", Plain(expr), with_sql_types(field.name())),
     }
 }
 
@@ -71,7 +72,8 @@ struct Plain<'a>(&'a dyn PhysicalExpr);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_sql(out)
+        let text = fmt::from_fn(|out| self.0.fmt_sql(out)).to_string();
+        out.write_str(&with_sql_types(&text))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use corelane_stream::{Dataflow, Edge, Exchange, Node, NodeKind, StateBound};
+use corelane_stream::wording::with_sql_types;
+use corelane_stream::{Dataflow, Edge, Exchange, Node, NodeKind, StateBound, sql_type};
 
 /// Prints the plan, source to sink, a node a paragraph.
 pub fn explain(dataflow: &Dataflow, workers: usize) -> String {
@@ -41,7 +42,8 @@ fn describe_edge(dataflow: &Dataflow, edge: &Edge) -> String {
     let exchange = match &edge.exchange {
         Exchange::Forward => "forward, on its core".to_owned(),
         Exchange::Hash(columns) => {
-            let names: Vec<&str> = columns.iter().map(|column| schema.field(*column).name().as_str()).collect();
+            let names: Vec<String> =
+                columns.iter().map(|column| with_sql_types(schema.field(*column).name())).collect();
             format!("hash[{}], to the core that owns the key", names.join(", "))
         }
         Exchange::Rebalance => "rebalance, to all cores in turn".to_owned(),
@@ -54,7 +56,7 @@ fn describe_edge(dataflow: &Dataflow, edge: &Edge) -> String {
 fn columns(node: &Node) -> String {
     let fields = node.schema.fields().iter();
     let column = |field: &arrow::datatypes::FieldRef| {
-        format!("{} {}", field.name().trim_start(), crate::types::sql_type(field.data_type()))
+        format!("{} {}", with_sql_types(field.name().trim_start()), sql_type(field.data_type()))
     };
     fields.map(column).collect::<Vec<_>>().join(", ")
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use corelane_stream::{ChangelogMode, Dataflow, SinkSpec};
+use corelane_stream::{ChangelogMode, Dataflow, SinkSpec, sql_type};
 use datafusion_common::{Column, ExprSchema};
 use datafusion_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Query;
@@ -14,7 +14,6 @@ use crate::create::simple_name;
 use crate::error::SqlError;
 use crate::lower::{LowerOptions, Lowering, physical_schema};
 use crate::parse::{Emit, Insert};
-use crate::types::sql_type;
 
 /// What the planner may assume of the run and of the session's options.
 #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,7 @@ pub mod operator;
 pub mod row_errors;
 pub mod sink;
 pub mod source;
+pub mod sql_type;
 pub mod wording;
 
 pub use changelog::{ChangelogBatch, ChangelogMode, RowKind, RowKinds};
@@ -29,3 +30,4 @@ pub use source::{
     Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec, Split, WatermarkGenerator,
     WatermarkStrategy,
 };
+pub use sql_type::sql_type;

@@ -10,8 +10,8 @@ use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{Error, Result};
 
 use super::listing::FileInfo;
-use crate::format::type_name::type_name;
 use crate::options::did_you_mean;
+use corelane_stream::sql_type;
 
 /// Bits of a position that hold the offset (or row number) in a file; those above hold the
 /// file's ordinal.
@@ -124,7 +124,7 @@ fn slot(field: &Field) -> Result<Slot> {
     if *field.data_type() == data_type {
         return Ok(slot);
     }
-    let (found, expected) = (type_name(field.data_type()), type_name(&data_type));
+    let (found, expected) = (sql_type(field.data_type()), sql_type(&data_type));
     Err(Error::invalid(format!(
         "column '{}' is a {found}, but the metadata column '{name}' is a {expected}",
         field.name()

@@ -20,7 +20,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::listing::cannot_read;
-use crate::format::type_name::type_name;
+use corelane_stream::sql_type;
 
 /// An open file, for the row groups of it that follow each other.
 pub(crate) struct ParquetFile {
@@ -117,7 +117,7 @@ impl ParquetFile {
         if is_lossless(found.data_type(), wanted.data_type()) {
             return Ok(());
         }
-        let (found, declared) = (type_name(found.data_type()), type_name(wanted.data_type()));
+        let (found, declared) = (sql_type(found.data_type()), sql_type(wanted.data_type()));
         let message =
             format!("column '{}' of '{}' is a {found} and cannot be read as {declared}", wanted.name(), self.path);
         Err(Error::data(message).with_hint(format!("declare it as {found} and CAST it")))
@@ -181,7 +181,7 @@ impl RowGroup {
     fn column(&self, batch: &RecordBatch, wanted: &FieldRef) -> Result<ArrayRef> {
         let column = batch.column_by_name(wanted.name()).expect("the column was checked and selected");
         adapt(column, wanted.data_type()).map_err(|error| {
-            let name = type_name(wanted.data_type());
+            let name = sql_type(wanted.data_type());
             Error::data(format!("cannot read column '{}' of '{}' as {name}: {error}", wanted.name(), self.path))
         })
     }

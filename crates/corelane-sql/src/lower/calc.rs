@@ -1,11 +1,13 @@
 //! Filters and projections.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use corelane_ops::{CalcSpec, checked};
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
-use corelane_stream::{Exchange, RowPolicy};
+use corelane_stream::{Exchange, OperatorSpec, RowPolicy};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, DFSchemaRef};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
@@ -105,9 +107,19 @@ impl Lowering {
             policy: input.policy.clone(),
             source: input.policy.table.clone(),
         };
+        if let Some(below) = self.calcs.remove(&input.node) {
+            if let Some(both) = fused(&below, &spec)? {
+                let both = Arc::new(both);
+                let schema = both.schema();
+                self.dataflow.replace_operator(input.node, both.clone());
+                self.calcs.insert(input.node, both);
+                return Ok(Relation { schema, position, ..input });
+            }
+        }
         let spec = Arc::new(spec);
-        let schema = corelane_stream::OperatorSpec::schema(spec.as_ref());
-        let node = self.operator(spec, &[(&input, Exchange::Forward)], input.mode.clone());
+        let schema = spec.schema();
+        let node = self.operator(spec.clone(), &[(&input, Exchange::Forward)], input.mode.clone());
+        self.calcs.insert(node, spec);
         Ok(Relation { node, schema, position, mode: input.mode, policy: input.policy })
     }
 
@@ -129,6 +141,43 @@ impl Lowering {
     }
 }
 
+/// Two Calcs in one, where nothing would be computed twice for it: one of them only picks columns.
+fn fused(below: &CalcSpec, above: &CalcSpec) -> Result<Option<CalcSpec>, SqlError> {
+    let below_picks = below.columns.iter().all(|(expression, _)| column_index(expression).is_some());
+    let fusible = (below_picks && (below.predicate.is_none() || above.predicate.is_none()))
+        || (above.predicate.is_none() && picks_each_once(above));
+    if !fusible {
+        return Ok(None);
+    }
+    let through = |expression: &Arc<dyn PhysicalExpr>| -> Result<Arc<dyn PhysicalExpr>, SqlError> {
+        let replaced = expression.clone().transform_down(|part| {
+            Ok(match column_index(&part) {
+                Some(index) => Transformed::new(below.columns[index].0.clone(), true, TreeNodeRecursion::Jump),
+                None => Transformed::no(part),
+            })
+        });
+        Ok(replaced.map_err(planning)?.data)
+    };
+    let predicate = match (&below.predicate, &above.predicate) {
+        (Some(predicate), _) => Some(predicate.clone()),
+        (None, predicate) => predicate.as_ref().map(through).transpose()?,
+    };
+    let columns = above.columns.iter().map(|(expression, field)| Ok((through(expression)?, field.clone())));
+    let columns = columns.collect::<Result<_, SqlError>>()?;
+    Ok(Some(CalcSpec { predicate, columns, ..below.clone() }))
+}
+
+/// True if all columns are columns of the input, none of them twice.
+fn picks_each_once(calc: &CalcSpec) -> bool {
+    let mut seen = HashSet::new();
+    calc.columns.iter().all(|(expression, _)| column_index(expression).is_some_and(|index| seen.insert(index)))
+}
+
+/// The column's place, if the expression is a column.
+fn column_index(expression: &Arc<dyn PhysicalExpr>) -> Option<usize> {
+    expression.downcast_ref::<datafusion_physical_expr::expressions::Column>().map(|column| column.index())
+}
+
 /// A typed, checked physical expression over a relation's columns.
 pub(super) fn physical(expression: &Expr, names: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
     let physical = create_physical_expr(expression, names, &ExecutionProps::new(), &PhysicalPlanningContext::default())
@@ -148,12 +197,9 @@ pub(super) fn position_field() -> FieldRef {
 fn is_identity(columns: &[(Arc<dyn PhysicalExpr>, FieldRef)], schema: &SchemaRef) -> bool {
     columns.len() == schema.fields().len()
         && columns.iter().enumerate().all(|(index, (expression, field))| {
-            let expression: &dyn std::any::Any = expression.as_ref();
             field.name() == schema.field(index).name()
                 && field.data_type() == schema.field(index).data_type()
-                && expression
-                    .downcast_ref::<datafusion_physical_expr::expressions::Column>()
-                    .is_some_and(|column| column.index() == index)
+                && column_index(expression) == Some(index)
         })
 }
 
@@ -177,7 +223,6 @@ pub(super) fn replace_columns(
     expression: &Expr,
     mut replacement: impl FnMut(&Column) -> Option<Expr>,
 ) -> Result<Expr, SqlError> {
-    use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
     expression
         .clone()
         .transform_down(|part| {

@@ -13,10 +13,11 @@ mod scan;
 mod sort;
 mod window;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
-use corelane_ops::UnionSpec;
+use corelane_ops::{CalcSpec, UnionSpec};
 use corelane_stream::dataflow::SinkNode;
 use corelane_stream::{
     ChangelogMode, Dataflow, Edge, Exchange, Node, NodeId, NodeKind, OperatorSpec, RowPolicy, SinkSpec,
@@ -58,6 +59,8 @@ impl Relation {
 /// Builds one dataflow out of one or more queries.
 pub struct Lowering {
     dataflow: Dataflow,
+    /// Calcs whose output no one reads yet: what comes next may become a part of them.
+    calcs: HashMap<NodeId, Arc<CalcSpec>>,
     options: LowerOptions,
     /// The query at hand says `EMIT CHANGES`: windows give running results before they close.
     emit_changes: bool,
@@ -67,7 +70,13 @@ pub struct Lowering {
 
 impl Lowering {
     pub fn new(options: LowerOptions) -> Self {
-        Lowering { dataflow: Dataflow::default(), options, emit_changes: false, event_time: false }
+        Lowering {
+            dataflow: Dataflow::default(),
+            calcs: HashMap::new(),
+            options,
+            emit_changes: false,
+            event_time: false,
+        }
     }
 
     pub fn finish(self) -> Dataflow {
@@ -166,6 +175,9 @@ impl Lowering {
         mode: ChangelogMode,
     ) -> NodeId {
         let schema = spec.schema();
+        for (input, _) in inputs {
+            self.calcs.remove(&input.node);
+        }
         let inputs =
             inputs.iter().map(|(input, exchange)| Edge { from: input.node, exchange: exchange.clone() }).collect();
         self.dataflow.add(Node { kind: NodeKind::Operator(spec), inputs, schema, changelog: mode })

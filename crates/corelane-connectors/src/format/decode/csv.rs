@@ -17,7 +17,7 @@ use super::{
     without_carriage_return,
 };
 use crate::format::CsvOptions;
-use crate::format::type_name::type_name;
+use corelane_stream::sql_type;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -170,7 +170,7 @@ fn check_type(field: &FieldRef) -> Result<()> {
     if fits {
         return Ok(());
     }
-    let message = format!("column '{}' is a {}, which CSV cannot hold", field.name(), type_name(field.data_type()));
+    let message = format!("column '{}' is a {}, which CSV cannot hold", field.name(), sql_type(field.data_type()));
     Err(Error::invalid(message).with_hint("use 'format' = 'json', or an ARRAY or ROW of plain types"))
 }
 
@@ -495,8 +495,8 @@ fn push_plain(column: &mut Column, data_type: &DataType, text: &[u8], options: &
         return Ok(());
     }
     column.push_text(text, TimestampStyle::Either).map_err(|wrong| match wrong {
-        Wrong::Form => format!("cannot read {} as {}", quoted(text), type_name(data_type)),
-        Wrong::Range => format!("{} is out of the range of {}", quoted(text), type_name(data_type)),
+        Wrong::Form => format!("cannot read {} as {}", quoted(text), sql_type(data_type)),
+        Wrong::Range => format!("{} is out of the range of {}", quoted(text), sql_type(data_type)),
     })
 }
 

@@ -15,7 +15,7 @@ use super::value::{Number, TimestampStyle, Wrong};
 use super::{BadRecord, Decoder, Input, OnBadRecord, Progress, Rows, quoted, too_long, utf8_fault, valid_utf8_len};
 use crate::format::JsonOptions;
 use crate::format::infer::{Shape, put};
-use crate::format::type_name::type_name;
+use corelane_stream::sql_type;
 
 /// Keys of one object that a struct remembers, and bytes of one.
 const KNOWN_KEYS_MAX: usize = 256;
@@ -346,7 +346,7 @@ impl<'a> Scanner<'a, '_> {
             }
             (open, _) => {
                 let found = if open == Some(b'{') { "an object" } else { "an array" };
-                Err(Failure::value(format!("cannot read {found} as {}", type_name(data_type))))
+                Err(Failure::value(format!("cannot read {found} as {}", sql_type(data_type))))
             }
         };
         if let Err(Failure::Value { .. }) = outcome {
@@ -706,7 +706,7 @@ fn compact(json: &[u8], out: &mut Vec<u8>) {
 
 #[cold]
 fn wrong_text(wrong: Wrong, text: &[u8], data_type: &DataType, style: TimestampStyle) -> Failure {
-    let name = type_name(data_type);
+    let name = sql_type(data_type);
     let mut reason = match wrong {
         Wrong::Form => format!("cannot read {} as {name}", quoted(text)),
         Wrong::Range => format!("{} is out of the range of {name}", quoted(text)),
@@ -726,7 +726,7 @@ fn wrong_text(wrong: Wrong, text: &[u8], data_type: &DataType, style: TimestampS
 
 #[cold]
 fn wrong_number(wrong: Wrong, text: &[u8], data_type: &DataType) -> Failure {
-    let (text, name) = (String::from_utf8_lossy(&text[..text.len().min(60)]), type_name(data_type));
+    let (text, name) = (String::from_utf8_lossy(&text[..text.len().min(60)]), sql_type(data_type));
     Failure::value(match wrong {
         Wrong::Form => format!("cannot read {text} as {name}"),
         Wrong::Range => format!("{text} is out of the range of {name}"),

@@ -152,7 +152,7 @@ fn each_bad_record_costs_itself_only_and_says_why() {
             line 22 byte 296: expected a JSON object, found '['
             line 23 byte 300: expected a JSON object, found 'n'
             line 24 byte 305: field 'row.p': cannot read "z" as INT
-            line 25 byte 323: field 'row': cannot read an array as ROW<`p` INT, `q` STRING>
+            line 25 byte 323: field 'row': cannot read an array as ROW<p INT, q STRING>
             line 26 byte 335: field 'list': cannot read "z" as INT
             line 27 byte 352: field 'map': cannot read true as INT
             line 28 byte 371: field 'bytes': cannot read "*" as BYTES
