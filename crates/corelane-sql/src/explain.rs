@@ -19,11 +19,12 @@ pub fn explain(dataflow: &Dataflow, workers: usize) -> String {
                 (format!("Source {}", source.spec.name()), detail, StateBound::Stateless)
             }
             NodeKind::Operator(operator) => (operator.name().to_owned(), operator.detail(), operator.state()),
-            NodeKind::Sink(sink) => (
-                format!("Sink {}", sink.spec.name()),
-                format!("table={}, {}", sink.table, sink.spec.detail()),
-                StateBound::Stateless,
-            ),
+            NodeKind::Sink(sink) => {
+                let (table, detail) = (&sink.table, sink.spec.detail());
+                let detail =
+                    if detail.is_empty() { format!("table={table}") } else { format!("table={table}, {detail}") };
+                (format!("Sink {}", sink.spec.name()), detail, StateBound::Stateless)
+            }
         };
         let _ = writeln!(out, "#{id} {name}({detail})");
         for input in inputs {

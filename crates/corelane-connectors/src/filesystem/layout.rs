@@ -10,6 +10,7 @@ use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{Error, Result};
 
 use super::listing::FileInfo;
+use super::partition_values::PartitionNames;
 use crate::options::did_you_mean;
 use corelane_stream::sql_type;
 
@@ -29,6 +30,8 @@ pub(crate) const METADATA_NAMES: &[&str] =
 enum Slot {
     /// The next column read.
     Column,
+    /// A column of `PARTITIONED BY`.
+    Partition,
     Position,
     Path,
     Name,
@@ -42,16 +45,25 @@ pub(crate) struct Layout {
     schema: SchemaRef,
     columns: SchemaRef,
     slots: Vec<Slot>,
+    partitions: PartitionNames,
 }
 
 impl Layout {
     /// # Errors
     /// If a metadata column is not known, or is asked for as a type that it has not.
-    pub fn new(schema: SchemaRef) -> Result<Layout> {
-        let slots = schema.fields().iter().map(|field| slot(field)).collect::<Result<Vec<_>>>()?;
+    pub fn new(schema: SchemaRef, partitions: PartitionNames) -> Result<Layout> {
+        let slots = schema.fields().iter().map(|field| slot(field, &partitions)).collect::<Result<Vec<_>>>()?;
         let columns = schema.fields().iter().zip(&slots).filter(|(_, slot)| **slot == Slot::Column);
         let columns = Arc::new(Schema::new(columns.map(|(field, _)| Arc::clone(field)).collect::<Vec<_>>()));
-        Ok(Layout { schema, columns, slots })
+        Ok(Layout { schema, columns, slots, partitions })
+    }
+
+    /// The same for other columns of the table.
+    ///
+    /// # Errors
+    /// As for `new`.
+    pub fn with_schema(&self, schema: SchemaRef) -> Result<Layout> {
+        Layout::new(schema, self.partitions.clone())
     }
 
     /// All columns of a batch.
@@ -71,8 +83,10 @@ impl Layout {
     pub fn batch(&self, columns: Vec<ArrayRef>, offsets: &[u64], file: &FileInfo) -> Result<RecordBatch> {
         let rows = offsets.len();
         let mut columns = columns.into_iter();
-        let arrays = self.slots.iter().map(|slot| -> ArrayRef {
-            match slot {
+        let fields = self.schema.fields().iter();
+        let arrays = self.slots.iter().zip(fields).map(|(slot, field)| -> Result<ArrayRef> {
+            Ok(match slot {
+                Slot::Partition => self.partitions.column(field, &file.path, rows)?,
                 Slot::Column => columns.next().expect("there is a column for each slot"),
                 Slot::Position => {
                     let base = file.ordinal << POSITION_OFFSET_BITS;
@@ -84,10 +98,10 @@ impl Layout {
                 Slot::Modified => {
                     Arc::new(TimestampMillisecondArray::from_value(file.modified_ms, rows).with_timezone("UTC"))
                 }
-            }
+            })
         });
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let arrays = arrays.collect();
+        let arrays = arrays.collect::<Result<_>>()?;
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
             .map_err(|error| Error::data(format!("cannot use the rows of '{}': {error}", file.path)))
     }
@@ -98,8 +112,10 @@ pub(crate) fn is_metadata(field: &Field) -> bool {
     field.metadata().contains_key(METADATA_KEY)
 }
 
-fn slot(field: &Field) -> Result<Slot> {
-    let Some(name) = field.metadata().get(METADATA_KEY) else { return Ok(Slot::Column) };
+fn slot(field: &Field, partitions: &PartitionNames) -> Result<Slot> {
+    let Some(name) = field.metadata().get(METADATA_KEY) else {
+        return Ok(if partitions.contains(field) { Slot::Partition } else { Slot::Column });
+    };
     let (slot, data_type) = match name.as_str() {
         METADATA_POSITION => (Slot::Position, DataType::UInt64),
         "file.path" => (Slot::Path, DataType::Utf8View),

@@ -6,6 +6,7 @@ mod follow;
 mod layout;
 mod listing;
 mod parquet;
+mod partition_values;
 mod source;
 mod split;
 mod stdin;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use corelane_stream::row_errors::Position;
 use corelane_stream::{
     BadRow, Error, OnError, Result, RowErrors, RowPolicy, Source, SourceBatch, SourceContext, SourceCounters,
@@ -19,6 +19,7 @@ use super::follow::{self, FollowingSource};
 use super::layout::{Layout, is_metadata};
 use super::listing::{FileInfo, list_some};
 use super::parquet::{ParquetFile, RowGroup};
+use super::partition_values::PartitionNames;
 use super::split::{self, FileSplit, RANGE_BYTES};
 use super::stdin::StdinReader;
 use super::text::{Compression, Step, TextReader};
@@ -75,14 +76,16 @@ impl FilesystemSource {
         if format.ignores_parse_errors() && policy.on_error == OnError::Fail {
             policy.on_error = OnError::Skip;
         }
-        let columns = table.schema.fields().iter().filter(|field| !is_metadata(field)).cloned().collect::<Vec<_>>();
+        let partitions = PartitionNames::new(table, &options);
+        let in_files = |field: &&FieldRef| !is_metadata(field) && !partitions.contains(field);
+        let columns = table.schema.fields().iter().filter(in_files).cloned().collect::<Vec<_>>();
         let source = FilesystemSource {
             policy: Arc::new(policy),
             path,
             format,
             monitor_interval,
             declared: Arc::new(Schema::new(columns)),
-            layout: Arc::new(Layout::new(Arc::clone(&table.schema))?),
+            layout: Arc::new(Layout::new(Arc::clone(&table.schema), partitions)?),
             range_bytes: RANGE_BYTES,
         };
         source.check_types()?;
@@ -126,7 +129,7 @@ impl SourceSpec for FilesystemSource {
     }
 
     fn with_schema(&self, schema: SchemaRef) -> Result<Arc<dyn SourceSpec>> {
-        let source = FilesystemSource { layout: Arc::new(Layout::new(schema)?), ..self.clone() };
+        let source = FilesystemSource { layout: Arc::new(self.layout.with_schema(schema)?), ..self.clone() };
         for field in source.layout.columns().fields() {
             if self.declared.fields().find(field.name()).is_none() {
                 return Err(Error::internal(format!("table '{}' has no column '{}'", self.policy.table, field.name())));

@@ -83,22 +83,34 @@ impl Lowering {
         self.dataflow
     }
 
-    /// Lowers a query and sends its rows to a sink; returns the mode of the query's changelog.
+    /// Lowers a query, its columns under their names and none that is hidden.
     ///
     /// # Errors
-    /// If a part of the query cannot be run as a stream, or the sink does not take its changelog.
-    pub fn add_query(
-        &mut self,
-        plan: &LogicalPlan,
-        emit_changes: bool,
-        table: &str,
-        sink: Arc<dyn SinkSpec>,
-    ) -> Result<ChangelogMode, SqlError> {
+    /// If a part of the query cannot be run as a stream.
+    pub(crate) fn query(&mut self, plan: &LogicalPlan, emit_changes: bool) -> Result<Relation, SqlError> {
         self.emit_changes = emit_changes;
         self.event_time = waits_for_event_time(plan);
         let relation = self.lower(plan, false)?;
-        // Sinks see the query's columns under its names, and none that is hidden.
-        let relation = self.retyped(relation, &physical_schema(plan.schema()))?;
+        self.retyped(relation, &physical_schema(plan.schema()))
+    }
+
+    /// Sends the rows of queries with the same columns to a sink; returns the mode of its changelog.
+    ///
+    /// # Errors
+    /// If the sink does not take the changelog.
+    pub(crate) fn sink(
+        &mut self,
+        mut relations: Vec<Relation>,
+        table: &str,
+        sink: Arc<dyn SinkSpec>,
+    ) -> Result<ChangelogMode, SqlError> {
+        let relation = match relations.len() {
+            1 => relations.remove(0),
+            _ => {
+                let schema = relations[0].schema.clone();
+                self.union_of(relations, &schema)?
+            }
+        };
         let mode = relation.mode.clone();
         sink.accept(&mode).map_err(SqlError::from)?;
         let exchange = sink.exchange();
@@ -126,7 +138,7 @@ impl Lowering {
             LogicalPlan::Window(window) => self.over(window, position),
             LogicalPlan::Sort(sort) => self.sort(sort, None, 0),
             LogicalPlan::Limit(limit) => self.limit(limit),
-            LogicalPlan::Union(union) => self.union(union, position),
+            LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Values(values) => self.values(values, position),
             LogicalPlan::EmptyRelation(empty) => self.empty(empty, position),
             LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<WindowNode>() {
@@ -147,24 +159,26 @@ impl Lowering {
     }
 
     /// Rows of several inputs, in no order between them.
-    fn union(&mut self, union: &datafusion_expr::Union, position: bool) -> Result<Relation, SqlError> {
+    fn union(&mut self, union: &datafusion_expr::Union) -> Result<Relation, SqlError> {
         let mut inputs = Vec::new();
         for input in &union.inputs {
             // Positions of different sources cannot be compared, so they end here.
             inputs.push(self.lower(input, false)?);
         }
-        let _ = position;
+        self.union_of(inputs, &physical_schema(&union.schema))
+    }
+
+    fn union_of(&mut self, inputs: Vec<Relation>, schema: &SchemaRef) -> Result<Relation, SqlError> {
         let mode = if inputs.iter().any(Relation::updating) { ChangelogMode::Retract } else { ChangelogMode::Append };
-        let schema = physical_schema(&union.schema);
         let mut aligned = Vec::new();
         for input in inputs {
-            aligned.push(self.retyped(input, &schema)?);
+            aligned.push(self.retyped(input, schema)?);
         }
         let policy = aligned.first().map(|input| input.policy.clone()).unwrap_or_default();
         let spec = UnionSpec { schema: schema.clone() };
         let edges = aligned.iter().map(|input| (input, Exchange::Forward)).collect::<Vec<_>>();
         let node = self.operator(Arc::new(spec), &edges, mode.clone());
-        Ok(Relation { node, schema, position: None, mode, policy })
+        Ok(Relation { node, schema: schema.clone(), position: None, mode, policy })
     }
 
     /// Adds an operator behind these inputs.
