@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use corelane_stream::{Dataflow, Edge, Exchange, Node, NodeKind, StateBound};
+use corelane_stream::origin::origin_detail;
+use corelane_stream::{Dataflow, Edge, Exchange, Node, NodeKind, OriginDetail, StateBound};
 
 /// Prints the plan, source to sink, a node a paragraph.
 pub fn explain(dataflow: &Dataflow, workers: usize) -> String {
@@ -53,8 +54,10 @@ fn describe_edge(dataflow: &Dataflow, edge: &Edge) -> String {
 
 fn columns(node: &Node) -> String {
     let fields = node.schema.fields().iter();
-    let column = |field: &arrow::datatypes::FieldRef| {
-        format!("{} {}", field.name().trim_start(), crate::types::sql_type(field.data_type()))
+    let column = |field: &arrow::datatypes::FieldRef| match origin_detail(field) {
+        Some(OriginDetail::Place) => "origin".to_owned(),
+        Some(OriginDetail::Raw) => "origin with bytes".to_owned(),
+        None => format!("{} {}", field.name().trim_start(), crate::types::sql_type(field.data_type())),
     };
     fields.map(column).collect::<Vec<_>>().join(", ")
 }
