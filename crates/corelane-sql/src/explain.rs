@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use corelane_stream::origin::origin_detail;
 use corelane_stream::wording::with_sql_types;
-use corelane_stream::{Dataflow, Edge, Exchange, Node, NodeKind, StateBound, sql_type};
+use corelane_stream::{Dataflow, Edge, Exchange, Node, NodeKind, OriginDetail, StateBound, sql_type};
 
 /// Prints the plan, source to sink, a node a paragraph.
 pub fn explain(dataflow: &Dataflow, workers: usize) -> String {
@@ -56,8 +57,10 @@ fn describe_edge(dataflow: &Dataflow, edge: &Edge) -> String {
 
 fn columns(node: &Node) -> String {
     let fields = node.schema.fields().iter();
-    let column = |field: &arrow::datatypes::FieldRef| {
-        format!("{} {}", with_sql_types(field.name().trim_start()), sql_type(field.data_type()))
+    let column = |field: &arrow::datatypes::FieldRef| match origin_detail(field) {
+        Some(OriginDetail::Place) => "origin".to_owned(),
+        Some(OriginDetail::Raw) => "origin with bytes".to_owned(),
+        None => format!("{} {}", with_sql_types(field.name().trim_start()), sql_type(field.data_type())),
     };
     fields.map(column).collect::<Vec<_>>().join(", ")
 }

@@ -11,6 +11,7 @@ pub mod error;
 pub mod key;
 pub mod limits;
 pub mod operator;
+pub mod origin;
 pub mod row_errors;
 pub mod sink;
 pub mod source;
@@ -24,6 +25,7 @@ pub use element::{Barrier, BarrierKind, CheckpointId, StreamElement, Watermark};
 pub use error::{Error, ErrorKind, Result};
 pub use key::{KEY_GROUPS, KeyGroup, hash_columns};
 pub use operator::{Clock, Operator, OperatorContext, OperatorCounters, OperatorSpec, Output, Progress};
+pub use origin::OriginDetail;
 pub use row_errors::{BadRow, LateRows, OnError, RowErrors, RowErrorsFactory, RowPolicy};
 pub use sink::{Committable, Sink, SinkContext, SinkSpec};
 pub use source::{

@@ -6,8 +6,9 @@ use arrow::array::{
     ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray, TimestampMillisecondArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use corelane_stream::origin::origin_detail;
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
-use corelane_stream::{Error, Result};
+use corelane_stream::{Error, OriginDetail, Result};
 
 use super::listing::FileInfo;
 use super::partition_values::PartitionNames;
@@ -33,6 +34,7 @@ enum Slot {
     /// A column of `PARTITIONED BY`.
     Partition,
     Position,
+    Origin(OriginDetail),
     Path,
     Name,
     Size,
@@ -76,11 +78,26 @@ impl Layout {
         &self.columns
     }
 
+    /// What is to be told of each row's origin, if anything is.
+    pub fn origin(&self) -> Option<OriginDetail> {
+        self.slots.iter().find_map(|slot| match slot {
+            Slot::Origin(detail) => Some(*detail),
+            _ => None,
+        })
+    }
+
     /// Makes a batch of the columns read; row `r` lies at the r-th of `offsets` in the file.
+    /// `origin` is the column of origins, where it is told.
     ///
     /// # Errors
     /// If the columns do not fit the schema.
-    pub fn batch(&self, columns: Vec<ArrayRef>, offsets: &[u64], file: &FileInfo) -> Result<RecordBatch> {
+    pub fn batch(
+        &self,
+        columns: Vec<ArrayRef>,
+        offsets: &[u64],
+        origin: Option<ArrayRef>,
+        file: &FileInfo,
+    ) -> Result<RecordBatch> {
         let rows = offsets.len();
         let mut columns = columns.into_iter();
         let fields = self.schema.fields().iter();
@@ -92,6 +109,7 @@ impl Layout {
                     let base = file.ordinal << POSITION_OFFSET_BITS;
                     Arc::new(UInt64Array::from_iter_values(offsets.iter().map(|offset| base | offset)))
                 }
+                Slot::Origin(_) => origin.clone().expect("origins are given where they are told"),
                 Slot::Path => repeated(&file.path, rows),
                 Slot::Name => repeated(file.name(), rows),
                 Slot::Size => Arc::new(Int64Array::from_value(i64::try_from(file.size).unwrap_or(i64::MAX), rows)),
@@ -116,6 +134,9 @@ fn slot(field: &Field, partitions: &PartitionNames) -> Result<Slot> {
     let Some(name) = field.metadata().get(METADATA_KEY) else {
         return Ok(if partitions.contains(field) { Slot::Partition } else { Slot::Column });
     };
+    if let Some(detail) = origin_detail(field) {
+        return Ok(Slot::Origin(detail));
+    }
     let (slot, data_type) = match name.as_str() {
         METADATA_POSITION => (Slot::Position, DataType::UInt64),
         "file.path" => (Slot::Path, DataType::Utf8View),

@@ -14,7 +14,8 @@ use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
-use super::{Lowering, Relation, physical_field, physical_schema, planning};
+use super::origin::can_fail;
+use super::{Lowering, Relation, Wanted, physical_field, physical_schema, planning};
 use crate::error::SqlError;
 
 /// The hidden column's name: no SQL name has a space at its start.
@@ -28,11 +29,11 @@ impl Lowering {
         predicate: Option<&Expr>,
         expressions: &[Expr],
         output: &DFSchemaRef,
-        position: bool,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let fields = physical_schema(output);
         let columns = expressions.iter().cloned().zip(fields.fields().iter().cloned()).collect();
-        self.calc_columns(input, predicate, columns, position)
+        self.calc_columns(input, predicate, columns, wanted)
     }
 
     /// The same with the output's fields given; what it can do in the scan below, it does there.
@@ -41,7 +42,7 @@ impl Lowering {
         input: &LogicalPlan,
         predicate: Option<&Expr>,
         columns: Vec<(Expr, FieldRef)>,
-        position: bool,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let names = input.schema();
         match through_aliases(input) {
@@ -54,7 +55,7 @@ impl Lowering {
                         .map(|(expression, field)| Ok((renamed(&expression)?, field)))
                         .collect::<Result<_, SqlError>>()?,
                 };
-                self.scan(table, Some(calc), position)
+                self.scan(table, Some(calc), wanted)
             }
             LogicalPlan::Filter(filter) if predicate.is_none() => {
                 let names = filter.input.schema();
@@ -62,43 +63,63 @@ impl Lowering {
                     .into_iter()
                     .map(|(expression, field)| Ok((requalified(&expression, input.schema(), names)?, field)))
                     .collect::<Result<_, SqlError>>()?;
-                self.calc_columns(&filter.input, Some(&filter.predicate), columns, position)
+                self.calc_columns(&filter.input, Some(&filter.predicate), columns, wanted)
             }
             _ => {
-                let relation = self.lower(input, position)?;
-                self.calc(relation, names, predicate, columns)
+                let fails = predicate.into_iter().chain(columns.iter().map(|(expression, _)| expression)).any(can_fail);
+                let relation = self.lower(input, Wanted { origin: wanted.origin || fails, ..wanted })?;
+                self.calc(relation, names, predicate, columns, wanted)
             }
         }
     }
 
-    /// A filter and a projection over a relation; the hidden position is carried along.
+    /// A filter and a projection over a relation; the hidden position is carried along, and the
+    /// origin if it is still wanted.
     pub(super) fn calc(
         &mut self,
         input: Relation,
         names: &DFSchema,
         predicate: Option<&Expr>,
         columns: Vec<(Expr, FieldRef)>,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let predicate = predicate.map(|predicate| physical(predicate, names)).transpose()?;
         let mut physical_columns = Vec::with_capacity(columns.len() + 1);
         for (expression, field) in &columns {
             physical_columns.push((physical(expression, names)?, field.clone()));
         }
-        self.calc_physical(input, predicate, physical_columns)
+        self.calc_hidden(input, predicate, physical_columns, wanted)
     }
 
+    /// The same of physical expressions, with all the hidden columns that there are.
     pub(super) fn calc_physical(
         &mut self,
         input: Relation,
         predicate: Option<Arc<dyn PhysicalExpr>>,
+        columns: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+    ) -> Result<Relation, SqlError> {
+        let wanted = Wanted { position: input.position.is_some(), origin: input.origin.is_some() };
+        self.calc_hidden(input, predicate, columns, wanted)
+    }
+
+    /// The same with those hidden columns that are wanted.
+    pub(super) fn calc_hidden(
+        &mut self,
+        input: Relation,
+        predicate: Option<Arc<dyn PhysicalExpr>>,
         mut columns: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let position = input.position.map(|position| {
             columns.push((column_at(&input.schema, position), position_field()));
             columns.len() - 1
         });
+        let origin = input.origin.filter(|_| wanted.origin).map(|origin| {
+            columns.push((column_at(&input.schema, origin), input.schema.fields()[origin].clone()));
+            columns.len() - 1
+        });
         if predicate.is_none() && is_identity(&columns, &input.schema) {
-            return Ok(Relation { position, ..input });
+            return Ok(Relation { position, origin, ..input });
         }
         let spec = CalcSpec {
             input: input.schema.clone(),
@@ -113,17 +134,17 @@ impl Lowering {
                 let schema = both.schema();
                 self.dataflow.replace_operator(input.node, both.clone());
                 self.calcs.insert(input.node, both);
-                return Ok(Relation { schema, position, ..input });
+                return Ok(Relation { schema, position, origin, ..input });
             }
         }
         let spec = Arc::new(spec);
         let schema = spec.schema();
         let node = self.operator(spec.clone(), &[(&input, Exchange::Forward)], input.mode.clone());
         self.calcs.insert(node, spec);
-        Ok(Relation { node, schema, position, mode: input.mode, policy: input.policy })
+        Ok(Relation { node, schema, position, origin, mode: input.mode, policy: input.policy })
     }
 
-    /// The same relation with these types and names.
+    /// The same relation with these types and names, without positions.
     pub(super) fn retyped(&mut self, input: Relation, schema: &SchemaRef) -> Result<Relation, SqlError> {
         let mut columns = Vec::with_capacity(schema.fields().len());
         for (index, field) in schema.fields().iter().enumerate() {

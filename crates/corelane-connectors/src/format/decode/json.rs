@@ -7,10 +7,11 @@
 //! Built for 8 million rows of 80 bytes and 5 fields a second and core.
 
 use arrow::datatypes::{DataType, SchemaRef};
-use corelane_stream::Result;
 use corelane_stream::limits::{JSON_DEPTH_MAX, RECORD_BYTES_MAX};
+use corelane_stream::{OriginDetail, Result};
 
 use super::column::{Column, KnownKey, Lists, Maps, Structs, Texts};
+use super::trace::Trace;
 use super::value::{Number, TimestampStyle, Wrong};
 use super::{BadRecord, Decoder, Input, OnBadRecord, Progress, Rows, quoted, too_long, utf8_fault, valid_utf8_len};
 use crate::format::JsonOptions;
@@ -65,7 +66,7 @@ struct Strictness {
 #[derive(Debug)]
 pub struct JsonDecoder {
     root: Structs,
-    offsets: Vec<u64>,
+    trace: Trace,
     strictness: Strictness,
     /// Strings with escapes are written out here.
     scratch: Vec<u8>,
@@ -74,13 +75,13 @@ pub struct JsonDecoder {
 impl JsonDecoder {
     /// # Errors
     /// If a column's type cannot be decoded from JSON.
-    pub fn new(options: &JsonOptions, read: &SchemaRef) -> Result<Self> {
+    pub fn new(options: &JsonOptions, read: &SchemaRef, origin: Option<OriginDetail>) -> Result<Self> {
         let strictness = Strictness {
             fail_on_missing_field: options.fail_on_missing_field,
             ignore_parse_errors: options.ignore_parse_errors,
             timestamps: options.timestamps,
         };
-        Ok(JsonDecoder { root: Structs::new(read.fields())?, offsets: vec![], strictness, scratch: vec![] })
+        Ok(JsonDecoder { root: Structs::new(read.fields())?, trace: Trace::new(origin), strictness, scratch: vec![] })
     }
 
     fn record(&mut self, record: &[u8]) -> Result<(), Failure> {
@@ -136,7 +137,7 @@ impl Decoder for JsonDecoder {
                 self.record(record).map_err(Failure::reason)
             };
             match outcome {
-                Ok(()) => self.offsets.push(offset),
+                Ok(()) => self.trace.push(offset, line, record),
                 Err(reason) => {
                     self.root.truncate(row);
                     on_bad(&BadRecord { offset, line, raw: record, reason: &reason })?;
@@ -151,8 +152,8 @@ impl Decoder for JsonDecoder {
     }
 
     fn flush(&mut self) -> Result<Rows> {
-        let offsets = std::mem::replace(&mut self.offsets, Vec::with_capacity(self.root.len()));
-        Ok(Rows { columns: self.root.finish_columns()?, offsets })
+        let columns = self.root.finish_columns()?;
+        Ok(self.trace.take(columns))
     }
 }
 
