@@ -16,7 +16,8 @@ use corelane_stream::origin::origin_detail;
 use corelane_stream::row_errors::Position;
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{
-    Clock, Error, OriginDetail, Result, Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec, Split,
+    Clock, Error, OriginDetail, Result, Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec,
+    Split,
 };
 
 use crate::options::{Options, wrong_value};

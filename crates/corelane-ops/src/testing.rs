@@ -12,8 +12,8 @@ use corelane_stream::operator::StateWriter;
 use corelane_stream::origin::{origin_column, origin_field};
 use corelane_stream::row_errors::Position;
 use corelane_stream::{
-    BadRow, ChangelogBatch, Clock, Error, OnError, Operator, OperatorContext, OriginDetail, Output, Progress, Result, RowErrors,
-    RowErrorsFactory, RowKind, RowPolicy,
+    BadRow, ChangelogBatch, Clock, Error, OnError, Operator, OperatorContext, OriginDetail, Output, Progress, Result,
+    RowErrors, RowErrorsFactory, RowKind, RowPolicy,
 };
 
 use crate::aggregate::{AggregateCall, AggregateFunction};

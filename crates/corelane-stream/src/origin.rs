@@ -48,8 +48,7 @@ pub fn origin_detail(field: &Field) -> Option<OriginDetail> {
 }
 
 fn parts(detail: OriginDetail) -> Fields {
-    let mut parts =
-        vec![Field::new("source", DataType::Utf8View, false), Field::new("place", DataType::UInt64, false)];
+    let mut parts = vec![Field::new("source", DataType::Utf8View, false), Field::new("place", DataType::UInt64, false)];
     if detail == OriginDetail::Raw {
         parts.push(Field::new("raw", DataType::BinaryView, false));
     }

@@ -12,8 +12,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use corelane_stream::row_errors::Position;
 use corelane_stream::{
-    BadRow, Error, OnError, OriginDetail, Result, RowErrors, RowPolicy, Source, SourceBatch, SourceContext, SourceCounters,
-    SourcePoll, SourceSpec, Split, TableDefinition,
+    BadRow, Error, OnError, OriginDetail, Result, RowErrors, RowPolicy, Source, SourceBatch, SourceContext,
+    SourceCounters, SourcePoll, SourceSpec, Split, TableDefinition,
 };
 
 use super::follow::{self, FollowingSource};

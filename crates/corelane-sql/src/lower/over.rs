@@ -44,7 +44,8 @@ impl Lowering {
         let columns = inputs.columns;
         let input = self.calc_columns(&window.input, None, columns, Wanted { position: true, origin: event_time })?;
         check_append(&input, "OVER")?;
-        let kept: Vec<usize> = (0..input.schema.fields().len()).filter(|column| input.origin != Some(*column)).collect();
+        let kept: Vec<usize> =
+            (0..input.schema.fields().len()).filter(|column| input.origin != Some(*column)).collect();
         let kept = Arc::new(input.schema.project(&kept).map_err(|error| SqlError::new(error.to_string()))?);
         let read = kept.fields().len();
         let spec = OverAggregateSpec {

@@ -70,8 +70,7 @@ impl Lowering {
             }
             None => None,
         };
-        let spec: Arc<dyn SourceSpec> =
-            whole.with_schema(read.clone()).map_err(SqlError::from)?;
+        let spec: Arc<dyn SourceSpec> = whole.with_schema(read.clone()).map_err(SqlError::from)?;
         let node = self.dataflow.add(Node {
             kind: NodeKind::Source(SourceNode { table: table.name().to_owned(), spec, watermark: strategy }),
             inputs: Vec::new(),
