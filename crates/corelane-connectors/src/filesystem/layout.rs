@@ -80,10 +80,7 @@ impl Layout {
 
     /// What is to be told of each row's origin, if anything is.
     pub fn origin(&self) -> Option<OriginDetail> {
-        self.slots.iter().find_map(|slot| match slot {
-            Slot::Origin(detail) => Some(*detail),
-            _ => None,
-        })
+        self.slots.iter().find_map(|slot| if let Slot::Origin(detail) = slot { Some(*detail) } else { None })
     }
 
     /// Makes a batch of the columns read; row `r` lies at the r-th of `offsets` in the file.

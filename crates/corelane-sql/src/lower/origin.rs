@@ -39,12 +39,11 @@ pub(super) fn told_by(
     wanted: Wanted,
     fails: bool,
 ) -> Option<OriginDetail> {
-    let detail = if policy.keeps_rows() && (wanted.origin || fails) {
-        OriginDetail::Raw
-    } else if policy.on_error == OnError::Fail && fails {
-        OriginDetail::Place
-    } else {
-        return None;
+    let kept = policy.keeps_rows() && wanted.origin || policy.on_error == OnError::DeadLetter && fails;
+    let detail = match policy.on_error {
+        _ if kept => OriginDetail::Raw,
+        OnError::Fail if fails => OriginDetail::Place,
+        OnError::Fail | OnError::Skip | OnError::DeadLetter => return None,
     };
     source.origin().map(|most| most.min(detail))
 }

@@ -8,6 +8,7 @@ mod follow;
 mod machine;
 mod output;
 mod policy;
+mod provenance;
 mod signals;
 mod sql;
 

@@ -160,7 +160,7 @@ impl Decoder for CsvDecoder {
 
     fn flush(&mut self) -> Result<Rows> {
         let columns = self.root.finish_columns()?;
-        Ok(self.trace.take(columns))
+        self.trace.take(columns)
     }
 }
 

@@ -153,7 +153,7 @@ impl Decoder for JsonDecoder {
 
     fn flush(&mut self) -> Result<Rows> {
         let columns = self.root.finish_columns()?;
-        Ok(self.trace.take(columns))
+        self.trace.take(columns)
     }
 }
 
