@@ -33,6 +33,8 @@ pub enum Command {
     Json(Measured),
     /// The query of group-by from a generated CSV file
     Csv(Measured),
+    /// Queries of Nexmark over bids in memory, into a blackhole
+    Nexmark(NexmarkArguments),
     /// Every benchmark on little data, to see that the answers are right
     Smoke,
 }
@@ -53,6 +55,22 @@ pub struct Measured {
     /// Rows of one run, over all workers
     #[arg(long, default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub rows: u64,
+    /// Runs for each number of workers; medians are reported
+    #[arg(long, default_value_t = 5, value_parser = positive)]
+    pub repetitions: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct NexmarkArguments {
+    /// Queries by name; all of them if none is given
+    #[arg(long, value_delimiter = ',')]
+    pub queries: Vec<String>,
+    /// Events to generate, of which 46 in 50 are bids
+    #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub events: u64,
+    /// Numbers of workers; their runs are interleaved
+    #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = positive)]
+    pub workers: Vec<usize>,
     /// Runs for each number of workers; medians are reported
     #[arg(long, default_value_t = 5, value_parser = positive)]
     pub repetitions: usize,

@@ -7,8 +7,11 @@
 
 mod answer;
 mod arguments;
+mod bids;
 mod market_data;
 mod measure;
+mod nexmark;
+mod oracle;
 mod report;
 mod scenario;
 mod text_files;
@@ -48,6 +51,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
         Command::Json(measured) => report.measure(&|size| text_files::scenario(TextFormat::Json, size), measured)?,
         Command::Csv(measured) => report.measure(&|size| text_files::scenario(TextFormat::Csv, size), measured)?,
+        Command::Nexmark(arguments) => nexmark::measure(&mut report, arguments)?,
         Command::Smoke => smoke(&mut report)?,
     }
     if let Some(path) = &arguments.json {

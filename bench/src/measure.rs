@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use arrow::array::{AsArray, RecordBatch};
 use corelane_server::{
-    Answer, ChangelogBatch, Collected, Effect, Failure, ResultFold, RunningJob, Session, SessionOptions, Settings,
-    Sources, SystemClock,
+    Answer, ChangelogBatch, Collected, Effect, Failure, JobReport, ResultFold, RunningJob, Session, SessionOptions,
+    Settings, Sources, SystemClock,
 };
 
 use crate::scenario::{Input, Scenario};
@@ -25,6 +26,15 @@ pub struct Run {
 }
 
 impl Run {
+    pub fn of(report: &JobReport) -> Run {
+        Run {
+            rows: report.rows_in,
+            elapsed: report.elapsed,
+            driver: report.driver,
+            workers: report.workers.iter().map(|worker| (worker.rows, worker.cpu_ns)).collect(),
+        }
+    }
+
     pub fn rows_per_second(&self) -> f64 {
         self.rows as f64 / self.elapsed.as_secs_f64()
     }
@@ -49,6 +59,19 @@ pub fn run(scenario: &Scenario, workers: usize) -> Result<Run> {
         }
     }
     let Some(job) = execute(&mut session, scenario.query)? else { bail!("the query gave no job") };
+    let (result, report) = fold(job)?;
+    scenario.expected.check(&result, scenario.keys)?;
+    let (read, rows) = (report.rows_in, scenario.rows);
+    ensure!(read == rows, "the job read {read} rows of {rows}");
+    ensure!(report.late_rows == 0 && report.bad_rows == 0, "rows came late or were bad");
+    Ok(Run::of(&report))
+}
+
+/// Runs a job to its end; its result as a batch would give it.
+///
+/// # Errors
+/// If the job fails.
+pub fn fold(job: RunningJob) -> Result<(Vec<RecordBatch>, JobReport)> {
     let schema = job.schema().context("the query has no result")?;
     let mode = job.mode();
     let changes = read(&job);
@@ -58,20 +81,12 @@ pub fn run(scenario: &Scenario, workers: usize) -> Result<Run> {
     for batch in changes {
         fold.push(batch).map_err(|error| anyhow!("the changelog is wrong: {error}"))?;
     }
-    let result = fold.finish().map_err(|error| anyhow!("{error}"))?;
-    scenario.expected.check(&result, scenario.keys)?;
-    let (read, rows) = (report.rows_in, scenario.rows);
-    ensure!(read == rows, "the job read {read} rows of {rows}");
-    ensure!(report.late_rows == 0 && report.bad_rows == 0, "rows came late or were bad");
-    Ok(Run {
-        rows,
-        elapsed: report.elapsed,
-        driver: report.driver,
-        workers: report.workers.iter().map(|worker| (worker.rows, worker.cpu_ns)).collect(),
-    })
+    Ok((fold.finish().map_err(|error| anyhow!("{error}"))?, report))
 }
 
-fn session(workers: usize) -> Result<Session> {
+/// # Errors
+/// If the settings do not fit this machine.
+pub fn session(workers: usize) -> Result<Session> {
     let sources = Sources {
         flags: vec![("workers".to_owned(), workers.to_string())],
         environment: std::env::vars().collect(),
@@ -86,11 +101,16 @@ fn session(workers: usize) -> Result<Session> {
     Session::new(options).map_err(|error| anyhow!("{error}"))
 }
 
-fn refused(failure: Failure) -> anyhow::Error {
+/// What was wrong with a statement, and where.
+pub fn refused(failure: Failure) -> anyhow::Error {
     anyhow!("{}\n{}", failure.message, failure.place.unwrap_or_default())
 }
 
-fn execute(session: &mut Session, sql: &str) -> Result<Option<RunningJob>> {
+/// Runs statements; the last job among them is handed on.
+///
+/// # Errors
+/// If a statement is refused.
+pub fn execute(session: &mut Session, sql: &str) -> Result<Option<RunningJob>> {
     let script = session.script("benchmark", sql).map_err(refused)?;
     let mut job = None;
     for statement in script.statements() {
@@ -99,6 +119,23 @@ fn execute(session: &mut Session, sql: &str) -> Result<Option<RunningJob>> {
         }
     }
     Ok(job)
+}
+
+/// Starts a query whose changes go to a blackhole: a table made with the columns that it gives.
+///
+/// # Errors
+/// If the query is refused.
+pub fn into_blackhole(session: &mut Session, query: &str) -> Result<Option<RunningJob>> {
+    execute(session, &format!("CREATE VIEW answer AS {query}"))?;
+    let script = session.script("benchmark", "DESCRIBE answer").map_err(refused)?;
+    let Answer::Rows { batches, .. } = session.execute(&script.statements()[0]).map_err(refused)? else {
+        bail!("the answer has no columns")
+    };
+    let types = batches.iter().flat_map(|batch| batch.column(1).as_string::<i32>().iter().flatten());
+    let columns = types.enumerate().map(|(index, data_type)| format!("column{index} {data_type}"));
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    let table = format!("CREATE TABLE nowhere ({columns}) WITH ('connector' = 'blackhole');");
+    execute(session, &format!("{table} INSERT INTO nowhere SELECT * FROM answer"))
 }
 
 fn read(job: &RunningJob) -> Vec<ChangelogBatch> {

@@ -67,6 +67,19 @@ impl Report {
         Ok(())
     }
 
+    /// Keeps one run of a benchmark on a number of workers.
+    pub fn add(&mut self, name: &'static str, workers: usize, run: Run) {
+        eprintln!(
+            "{name}, {workers} workers: {:.1} M rows/s, {:.2} ns CPU a row",
+            run.rows_per_second() / 1e6,
+            run.cpu_ns_per_row()
+        );
+        match self.points.iter_mut().find(|point| point.name == name && point.workers == workers) {
+            Some(point) => point.runs.push(run),
+            None => self.points.push(Point { name, workers, runs: vec![run] }),
+        }
+    }
+
     fn cells(&self, point: &Point) -> [String; 6] {
         let millions = |rows_per_second: f64| format!("{:.1}", rows_per_second / 1e6);
         let cpu_ns = point.median(Run::cpu_ns_per_row);
