@@ -9,9 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
-    /// Write every run, and what it ran on, to this file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// Write every run, and what it ran on, as JSON into this folder
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
     /// Print the table as Markdown
     #[arg(long, global = true)]
     pub markdown: bool,
@@ -35,6 +35,12 @@ pub enum Command {
     Csv(Measured),
     /// Every benchmark on little data, to see that the answers are right
     Smoke,
+    /// Show a file of results as a table or plot; without arguments, list the ways to show one
+    Render {
+        view: Option<String>,
+        #[arg(requires = "view")]
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

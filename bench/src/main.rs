@@ -9,18 +9,20 @@ mod answer;
 mod arguments;
 mod market_data;
 mod measure;
+mod render;
 mod report;
+mod results;
 mod scenario;
 mod text_files;
 mod tumble;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command, Measured};
-use crate::report::Report;
+use crate::results::Results;
 use crate::scenario::{Scenario, Size};
 use crate::text_files::TextFormat;
 use crate::tumble::Shape;
@@ -39,27 +41,44 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let mut report = Report::new();
-    match &arguments.command {
-        Command::GroupBy(measured) => report.measure(&market_data::group_by, measured)?,
+    let results = match &arguments.command {
+        Command::GroupBy(measured) => measured_alone("group-by", &market_data::group_by, measured)?,
         Command::Tumble { groups, measured } => {
             let shape = Shape::of(*groups);
-            report.measure(&|size: Size| tumble::tumble(shape, size), measured)?;
+            measured_alone("tumble", &|size: Size| tumble::tumble(shape, size), measured)?
         }
-        Command::Json(measured) => report.measure(&|size| text_files::scenario(TextFormat::Json, size), measured)?,
-        Command::Csv(measured) => report.measure(&|size| text_files::scenario(TextFormat::Csv, size), measured)?,
-        Command::Smoke => smoke(&mut report)?,
+        Command::Json(measured) => {
+            measured_alone("json", &|size| text_files::scenario(TextFormat::Json, size), measured)?
+        }
+        Command::Csv(measured) => measured_alone("csv", &|size| text_files::scenario(TextFormat::Csv, size), measured)?,
+        Command::Smoke => smoke()?,
+        Command::Render { view: Some(view), file: Some(file) } => {
+            print!("{}", render::render(view, file)?);
+            return Ok(());
+        }
+        Command::Render { .. } => {
+            print!("{}", render::list());
+            return Ok(());
+        }
+    };
+    if let Some(folder) = &arguments.out {
+        let path = results.write(folder)?;
+        eprintln!("results are in {}", path.display());
     }
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&report.json())?;
-        std::fs::write(path, text + "\n").with_context(|| format!("cannot write the results to {}", path.display()))?;
-    }
-    print!("{}", if arguments.markdown { report.markdown() } else { report.text() });
+    let table = report::table(&results);
+    print!("{}", if arguments.markdown { table.markdown() } else { table.text() });
     Ok(())
 }
 
+/// A benchmark of one scenario.
+fn measured_alone(benchmark: &str, make: &dyn Fn(Size) -> Result<Scenario>, measured: &Measured) -> Result<Results> {
+    let mut results = Results::new(benchmark);
+    report::measure(&mut results, make, measured)?;
+    Ok(results)
+}
+
 /// Every benchmark on little data: the answers are what matters.
-fn smoke(report: &mut Report) -> Result<()> {
+fn smoke() -> Result<Results> {
     let few = Measured { workers: vec![1, 2, 3], rows: 200_000, repetitions: 1 };
     let all: [&dyn Fn(Size) -> Result<Scenario>; 5] = [
         &market_data::group_by,
@@ -68,5 +87,7 @@ fn smoke(report: &mut Report) -> Result<()> {
         &|size| text_files::scenario(TextFormat::Json, size),
         &|size| text_files::scenario(TextFormat::Csv, size),
     ];
-    all.iter().try_for_each(|make| report.measure(make, &few))
+    let mut results = Results::new("smoke");
+    all.iter().try_for_each(|make| report::measure(&mut results, make, &few))?;
+    Ok(results)
 }
