@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use corelane_server::{
     Answer, ChangelogBatch, Collected, Effect, Failure, JobReport, ResultFold, RunningJob, Session, SessionOptions,
     Settings, Sources, SystemClock,
@@ -119,23 +119,6 @@ pub fn execute(session: &mut Session, sql: &str) -> Result<Option<RunningJob>> {
         }
     }
     Ok(job)
-}
-
-/// Starts a query whose changes go to a blackhole: a table made with the columns that it gives.
-///
-/// # Errors
-/// If the query is refused.
-pub fn into_blackhole(session: &mut Session, query: &str) -> Result<Option<RunningJob>> {
-    execute(session, &format!("CREATE VIEW answer AS {query}"))?;
-    let script = session.script("benchmark", "DESCRIBE answer").map_err(refused)?;
-    let Answer::Rows { batches, .. } = session.execute(&script.statements()[0]).map_err(refused)? else {
-        bail!("the answer has no columns")
-    };
-    let types = batches.iter().flat_map(|batch| batch.column(1).as_string::<i32>().iter().flatten());
-    let columns = types.enumerate().map(|(index, data_type)| format!("column{index} {data_type}"));
-    let columns = columns.collect::<Vec<_>>().join(", ");
-    let table = format!("CREATE TABLE nowhere ({columns}) WITH ('connector' = 'blackhole');");
-    execute(session, &format!("{table} INSERT INTO nowhere SELECT * FROM answer"))
 }
 
 fn read(job: &RunningJob) -> Vec<ChangelogBatch> {

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use corelane_connectors::blackhole::BlackholeSpec;
 use corelane_server::{JobReport, Session};
 
 use crate::arguments::NexmarkArguments;
 use crate::bids::{Bids, TABLE};
-use crate::measure::{Run, execute, fold, into_blackhole, refused, session};
+use crate::measure::{Run, execute, fold, refused, session};
 use crate::oracle::BatchAnswer;
-use crate::report::Report;
+use crate::results::{Point, Results};
 
 /// One query of the suite.
 pub struct Query {
@@ -60,7 +61,7 @@ pub fn query(name: &str) -> Result<&'static Query> {
 
 /// # Errors
 /// If a query fails or its answer is wrong.
-pub fn measure(report: &mut Report, arguments: &NexmarkArguments) -> Result<()> {
+pub fn measure(arguments: &NexmarkArguments) -> Result<Results> {
     let names: Vec<&str> = match &arguments.queries[..] {
         [] => QUERIES.iter().map(|query| query.name).collect(),
         names => names.iter().map(String::as_str).collect(),
@@ -68,22 +69,37 @@ pub fn measure(report: &mut Report, arguments: &NexmarkArguments) -> Result<()> 
     let queries = names.into_iter().map(query).collect::<Result<Vec<_>>>()?;
     let bids = Bids::generate(arguments.events)?;
     let ns_per_event = bids.made_in.as_nanos() as f64 / bids.events as f64;
-    eprintln!("{} bids of {} events, generated in {ns_per_event:.1} ns an event", bids.rows(), bids.events);
+    let mut results = Results::new("nexmark");
+    let rows = bids.rows();
+    results.notes.push(format!("Rows are bids: {rows} of {} events, made in {ns_per_event:.0} ns each.", bids.events));
     for query in queries {
-        let about = |workers: usize| format!("{} on {workers} workers", query.name);
-        let answer = BatchAnswer::to(query.batch_sql, "bid", &bids.batches).with_context(|| about(0))?;
-        for workers in &arguments.workers {
-            check(query, &bids, &answer, *workers).with_context(|| about(*workers))?;
-        }
-        drop(answer);
-        for _ in 0..arguments.repetitions {
-            for workers in &arguments.workers {
-                let run = time(query, &bids, *workers).with_context(|| about(*workers))?;
-                report.add(query.name, *workers, run);
-            }
+        let points = measure_query(query, &bids, arguments);
+        results.points.extend(points.with_context(|| query.name)?);
+    }
+    Ok(results)
+}
+
+fn measure_query(query: &Query, bids: &Bids, arguments: &NexmarkArguments) -> Result<Vec<Point>> {
+    let answer = BatchAnswer::to(query.batch_sql, "bid", &bids.batches)?;
+    let mut points = Vec::new();
+    for workers in &arguments.workers {
+        check(query, bids, &answer, *workers).with_context(|| format!("on {workers} workers"))?;
+        points.push((*workers, Point::new(query.name).with("workers", workers).with("rows", bids.rows())));
+    }
+    // What the answer occupies would stand in the caches beside what is measured.
+    drop(answer);
+    for _ in 0..arguments.repetitions {
+        for (workers, point) in &mut points {
+            let run = time(query, bids, *workers).with_context(|| format!("on {workers} workers"))?;
+            let (rows_per_second, cpu_ns) = (run.rows_per_second(), run.cpu_ns_per_row());
+            let name = query.name;
+            eprintln!("{name}, {workers} workers: {:.1} M rows/s, {cpu_ns:.2} ns CPU a row", rows_per_second / 1e6);
+            point.record("rows_per_second", rows_per_second);
+            point.record("cpu_ns_per_row", cpu_ns);
+            point.parameters.insert("driver".to_owned(), run.driver.to_owned());
         }
     }
-    Ok(())
+    Ok(points.into_iter().map(|(_, point)| point).collect())
 }
 
 fn over(bids: &Bids, workers: usize) -> Result<Session> {
@@ -104,8 +120,8 @@ fn check(query: &Query, bids: &Bids, answer: &BatchAnswer, workers: usize) -> Re
 /// One run into a blackhole.
 fn time(query: &Query, bids: &Bids, workers: usize) -> Result<Run> {
     let mut session = over(bids, workers)?;
-    let Some(job) = into_blackhole(&mut session, query.sql)? else { bail!("the query gave no job") };
-    let report = job.wait().map_err(|error| anyhow::anyhow!("the job failed: {error}"))?;
+    let job = session.query_into(query.sql, Arc::new(BlackholeSpec)).map_err(refused)?;
+    let report = job.wait().map_err(|error| anyhow!("the job failed: {error}"))?;
     complete(&report, bids)?;
     Ok(Run::of(&report))
 }
