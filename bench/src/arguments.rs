@@ -47,6 +47,14 @@ pub enum Command {
     Latency(LatencyArguments),
     /// JSON, CSV and Parquet to batches, beside the libraries
     Decode(DecodeArguments),
+    /// Write the rows of the benchmarks as Parquet and CSV, for bench/peers
+    Data {
+        /// The folder
+        folder: PathBuf,
+        /// Events of Nexmark to generate, of which 46 in 50 are bids
+        #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+        events: u64,
+    },
     /// What the program costs when nothing happens, and how soon it gives a first row
     Idle(IdleArguments),
     /// Every benchmark on little data, to see that the answers are right

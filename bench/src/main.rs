@@ -9,6 +9,7 @@ mod answer;
 mod arguments;
 mod bids;
 mod cpu_time;
+mod data;
 mod decode;
 mod idle;
 mod latency;
@@ -67,6 +68,11 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
         Command::Latency(arguments) => latency::measure(arguments)?,
         Command::Decode(arguments) => decode::measure(arguments)?,
+        Command::Data { folder, events } => {
+            let rows = data::bids(folder, *events)?;
+            eprintln!("{rows} bids are in {}", folder.display());
+            return Ok(());
+        }
         Command::Idle(arguments) => idle::measure(arguments)?,
         Command::Smoke => smoke()?,
         Command::Render { view: Some(view), file: Some(file) } => {

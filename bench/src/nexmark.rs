@@ -71,7 +71,7 @@ pub fn measure(arguments: &NexmarkArguments) -> Result<Results> {
     let ns_per_event = bids.made_in.as_nanos() as f64 / bids.events as f64;
     let mut results = Results::new("nexmark");
     let rows = bids.rows();
-    results.notes.push(format!("Rows are bids: {rows} of {} events, made in {ns_per_event:.0} ns each.", bids.events));
+    results.notes.push(format!("Rows are bids: {rows} of {} events, made in {ns_per_event:.0} ns of CPU time each.", bids.events));
     for query in queries {
         let points = measure_query(query, &bids, arguments);
         results.points.extend(points.with_context(|| query.name)?);

@@ -25,7 +25,8 @@ use clocked::ClockedSpec;
 use load::{LoadSpec, Pace};
 use schedule::Schedule;
 
-const TABLE: &str = "CREATE TABLE load (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)";
+/// A millisecond has many rows: event time has passed it only when one of the next has come.
+const TABLE: &str = "CREATE TABLE load (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.001' SECOND)";
 
 /// The running count of a window changes with every row, so every row shows at the sink.
 const QUERY: &str = "SELECT k, window_start, COUNT(*), SUM(v) \
