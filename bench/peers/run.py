@@ -156,20 +156,6 @@ def point(query, engine, runs):
     }
 
 
-def table(points, engines):
-    """Million rows per CPU-second, and Corelane's ratio to Flink and to the best batch engine."""
-    found = {(p["name"], p["parameters"]["engine"]): p["figures"]["rows_per_cpu_second"]["median"] for p in points}
-    lines = ["| query | " + " | ".join(engines) + " | to Flink | to the best batch engine |"]
-    lines.append("|---" + "|--:" * (len(engines) + 2) + "|")
-    for query in dict.fromkeys(p["name"] for p in points):
-        ours, theirs = found.get((query, "corelane")), found.get((query, "flink"))
-        best = max((found[query, engine] for engine in BATCH_ENGINES if (query, engine) in found), default=None)
-        ratio = lambda other: f"{ours / other:.2f}" if ours and other else "-"
-        cells = [f"{found[query, engine] / 1e6:.2f}" if (query, engine) in found else "-" for engine in engines]
-        lines.append(f"| {query} | " + " | ".join(cells) + f" | {ratio(theirs)} | {ratio(best)} |")
-    return "\n".join(lines)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     listed = lambda text: text.split(",")
@@ -182,7 +168,7 @@ def main():
     parser.add_argument("--bench", type=pathlib.Path, default=ROOT / "target/dist/corelane-bench")
     parser.add_argument("--flink-passes", type=int, default=3, help="how often Flink reads its rows in one run")
     parser.add_argument("--flink-heap", default="4g")
-    parser.add_argument("--out", type=pathlib.Path, help="folder for peers.json")
+    parser.add_argument("--out", type=pathlib.Path, default=WORK, help="folder for peers.json")
     arguments = parser.parse_args()
     for engine in arguments.engines:
         if engine not in ENGINES:
@@ -191,6 +177,8 @@ def main():
     install(arguments.engines)
     data = make_data(arguments.bench, arguments.queries, arguments)
 
+    if "corelane" not in arguments.engines:
+        parser.error("there is nothing to compare without corelane")
     points, kept = [], {}
     for query in arguments.queries:
         reference = None
@@ -210,19 +198,19 @@ def main():
             points.append(point(query, engine, runs))
             median = points[-1]["figures"]["rows_per_cpu_second"]["median"]
             print(f"{query} {engine}: {median / 1e6:.2f} M rows per CPU-second", file=sys.stderr, flush=True)
-    print(table(points, arguments.engines))
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        requirements = (HERE / "requirements.txt").read_text().split() + [FLINK]
-        results = {
-            "benchmark": "peers",
-            "machine": kept.get("machine"),
-            "build": kept.get("build"),
-            "flags": sys.argv[1:],
-            "notes": [f"Other engines: {', '.join(requirements)}; one thread or subtask each."],
-            "points": points,
-        }
-        (arguments.out / "peers.json").write_text(json.dumps(results, indent=2) + "\n")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    requirements = (HERE / "requirements.txt").read_text().split() + [FLINK]
+    results = {
+        "benchmark": "peers",
+        "machine": kept["machine"],
+        "build": kept["build"],
+        "flags": sys.argv[1:],
+        "notes": [f"Other engines: {', '.join(requirements)}."],
+        "points": points,
+    }
+    path = arguments.out / "peers.json"
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    print(call([arguments.bench, "render", "peers-table", path]))
 
 
 if __name__ == "__main__":

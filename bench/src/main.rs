@@ -17,6 +17,7 @@ mod market_data;
 mod measure;
 mod nexmark;
 mod oracle;
+mod peers;
 mod render;
 mod report;
 mod results;

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 
 use crate::results::Results;
 use crate::results::table::Table;
-use crate::{idle, latency, report};
+use crate::{idle, latency, peers, report};
 
 /// One way to show results.
 pub struct View {
@@ -33,6 +33,11 @@ pub const VIEWS: &[View] = &[
         name: "latency-plot",
         help: "latencies against load, as SVG",
         show: |results| Ok(latency::plot(results).svg()),
+    },
+    View {
+        name: "peers-table",
+        help: "Corelane beside other engines, as Markdown",
+        show: |results| Ok(peers::table(results).markdown()),
     },
     View {
         name: "idle-table",
