@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::contrast::ContrastArguments;
+use crate::scaling::ScalingArguments;
+
 #[derive(Debug, Parser)]
 #[command(name = "corelane-bench", version, about = "Benchmarks of Corelane with checked answers")]
 pub struct Arguments {
@@ -19,6 +22,10 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Five scenarios at several numbers of workers, from memory
+    Scaling(ScalingArguments),
+    /// S2 of scaling by designs that share state between threads, beside Corelane
+    Contrast(ContrastArguments),
     /// GROUP BY symbol with five aggregates, 200 symbols, from memory
     GroupBy(Measured),
     /// A tumbling window of one minute by trader and symbol, from memory
@@ -64,6 +71,6 @@ pub struct Measured {
     pub repetitions: usize,
 }
 
-fn positive(text: &str) -> Result<usize, String> {
+pub fn positive(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a whole number from 1 up is needed".to_owned())
 }

@@ -7,11 +7,17 @@
 
 mod answer;
 mod arguments;
+mod batch_engine;
+mod contrast;
+mod digest;
+mod engine;
+mod gathered;
 mod market_data;
 mod measure;
 mod render;
 mod report;
 mod results;
+mod scaling;
 mod scenario;
 mod text_files;
 mod tumble;
@@ -42,6 +48,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let results = match &arguments.command {
+        Command::Scaling(arguments) => scaling::run(arguments)?,
+        Command::Contrast(arguments) => contrast::run(arguments)?,
         Command::GroupBy(measured) => measured_alone("group-by", &market_data::group_by, measured)?,
         Command::Tumble { groups, measured } => {
             let shape = Shape::of(*groups);
@@ -64,8 +72,13 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = &arguments.out {
         let path = results.write(folder)?;
         eprintln!("results are in {}", path.display());
+        render::write_all(&results, folder)?;
     }
-    let table = report::table(&results);
+    let table = match results.benchmark.as_str() {
+        "scaling" => scaling::view::table(&results),
+        "contrast" => contrast::view::table(&results),
+        _ => report::table(&results),
+    };
     print!("{}", if arguments.markdown { table.markdown() } else { table.text() });
     Ok(())
 }

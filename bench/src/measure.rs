@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use corelane_server::{
-    Answer, ChangelogBatch, Collected, Effect, Failure, ResultFold, RunningJob, Session, SessionOptions, Settings,
-    Sources, SystemClock,
-};
+use corelane_server::{Answer, ChangelogBatch, Collected, ResultFold, RunningJob, Session};
 
+use crate::engine::{refused, session};
 use crate::scenario::{Input, Scenario};
 
 /// How long to wait for rows before looking again.
@@ -40,7 +38,7 @@ impl Run {
 /// # Errors
 /// If the job fails or the answer is wrong.
 pub fn run(scenario: &Scenario, workers: usize) -> Result<Run> {
-    let mut session = session(workers)?;
+    let mut session = session(workers, &[])?;
     match &scenario.input {
         Input::Memory(rows) => session.create_table(&scenario.table, Arc::new(rows.clone())).map_err(refused)?,
         Input::File(directory) => {
@@ -69,25 +67,6 @@ pub fn run(scenario: &Scenario, workers: usize) -> Result<Run> {
         driver: report.driver,
         workers: report.workers.iter().map(|worker| (worker.rows, worker.cpu_ns)).collect(),
     })
-}
-
-fn session(workers: usize) -> Result<Session> {
-    let sources = Sources {
-        flags: vec![("workers".to_owned(), workers.to_string())],
-        environment: std::env::vars().collect(),
-        file: None,
-    };
-    let options = SessionOptions {
-        settings: Settings::resolve(&sources).map_err(|error| anyhow!("{error}"))?,
-        clock: Arc::new(SystemClock::new()),
-        sets: Vec::new(),
-        effect: Effect::Run,
-    };
-    Session::new(options).map_err(|error| anyhow!("{error}"))
-}
-
-fn refused(failure: Failure) -> anyhow::Error {
-    anyhow!("{}\n{}", failure.message, failure.place.unwrap_or_default())
 }
 
 fn execute(session: &mut Session, sql: &str) -> Result<Option<RunningJob>> {

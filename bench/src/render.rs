@@ -5,23 +5,80 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
-use crate::report;
 use crate::results::Results;
+use crate::{contrast, report, scaling};
 
 /// One way to show results.
 pub struct View {
     pub name: &'static str,
+    /// The benchmark whose results it shows; `None`: any.
+    benchmark: Option<&'static str>,
     pub help: &'static str,
-    show: fn(&Results) -> Result<String>,
+    format: Format,
+    show: fn(&Results) -> String,
 }
 
-pub const VIEWS: &[View] = &[View {
-    name: "throughput-table",
-    help: "rows per second and CPU time of each point, as Markdown",
-    show: |results| Ok(report::table(results).markdown()),
-}];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Markdown,
+    Svg,
+}
+
+impl Format {
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Markdown => "md",
+            Format::Svg => "svg",
+        }
+    }
+}
+
+const VIEWS: &[View] = &[
+    View {
+        name: "throughput-table",
+        benchmark: None,
+        help: "rows per second and CPU time of each point",
+        format: Format::Markdown,
+        show: |results| report::table(results).markdown(),
+    },
+    View {
+        name: "scaling-table",
+        benchmark: Some("scaling"),
+        help: "the scenarios: throughput and CPU time by number of workers",
+        format: Format::Markdown,
+        show: |results| scaling::view::table(results).markdown(),
+    },
+    View {
+        name: "scaling-details",
+        benchmark: Some("scaling"),
+        help: "the scenarios: spread, latency, ring hops, futex calls, memory",
+        format: Format::Markdown,
+        show: |results| scaling::view::details(results).markdown(),
+    },
+    View {
+        name: "scaling-plot",
+        benchmark: Some("scaling"),
+        help: "the scenarios: CPU time of a row and throughput by number of workers",
+        format: Format::Svg,
+        show: |results| scaling::view::plot(results).svg(),
+    },
+    View {
+        name: "contrast-table",
+        benchmark: Some("contrast"),
+        help: "S2 by what threads share: throughput, CPU time, futex calls",
+        format: Format::Markdown,
+        show: |results| contrast::view::table(results).markdown(),
+    },
+    View {
+        name: "contrast-plot",
+        benchmark: Some("contrast"),
+        help: "S2 by what threads share, by number of workers",
+        format: Format::Svg,
+        show: |results| contrast::view::plot(results).svg(),
+    },
+];
 
 /// Shows a file of results.
 ///
@@ -33,7 +90,23 @@ pub fn render(view: &str, file: &Path) -> Result<String> {
         let names: Vec<&str> = VIEWS.iter().map(|view| view.name).collect();
         anyhow!("there is no view {view:?}; there are: {}", names.join(", "))
     })?;
-    (known.show)(&Results::read(file)?)
+    let results = Results::read(file)?;
+    if let Some(benchmark) = known.benchmark.filter(|benchmark| *benchmark != results.benchmark) {
+        bail!("{view} shows results of {benchmark}; {} has those of {}", file.display(), results.benchmark);
+    }
+    Ok((known.show)(&results))
+}
+
+/// Writes every view of these results beside their file.
+///
+/// # Errors
+/// If one cannot be written.
+pub fn write_all(results: &Results, folder: &Path) -> Result<()> {
+    for view in VIEWS.iter().filter(|view| view.benchmark == Some(results.benchmark.as_str())) {
+        let path = folder.join(format!("{}.{}", view.name, view.format.extension()));
+        std::fs::write(&path, (view.show)(results)).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The views and what they show, a line each.
