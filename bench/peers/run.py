@@ -73,7 +73,7 @@ def make_data(bench, wanted, arguments):
     made = json.loads(stamp.read_text()) if stamp.exists() else {}
     tables = {queries.table(query) for query in wanted} - {"measurements"}
     if tables and made.get("tables") != [arguments.events, arguments.size]:
-        call([bench, "data", data, "--events", arguments.events])
+        call([bench, "data", data, "--events", arguments.events, "--size", arguments.size])
         made["tables"] = [arguments.events, arguments.size]
     if "stations" in wanted and made.get("stations") != arguments.stations:
         stations = ["stations", "--file", data / "measurements.txt", "--rows", arguments.stations]

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::contrast::ContrastArguments;
+use crate::scaling::ScalingArguments;
+use crate::skew::SkewArguments;
+
 #[derive(Debug, Parser)]
 #[command(name = "corelane-bench", version, about = "Benchmarks of Corelane with checked answers")]
 pub struct Arguments {
@@ -19,6 +23,10 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Five scenarios at several numbers of workers, from memory
+    Scaling(ScalingArguments),
+    /// S2 of scaling by designs that share state between threads, beside Corelane
+    Contrast(ContrastArguments),
     /// GROUP BY symbol with five aggregates, 200 symbols, from memory
     GroupBy(Measured),
     /// A tumbling window of one minute by trader and symbol, from memory
@@ -54,7 +62,12 @@ pub enum Command {
         /// Events of Nexmark to generate, of which 46 in 50 are bids
         #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
         events: u64,
+        /// Rows of the scenarios, relative to the usual number of scaling
+        #[arg(long, default_value_t = 0.1, value_parser = crate::scaling::share)]
+        size: f64,
     },
+    /// S2 and S3a of scaling where half of all rows have one key, beside the same without
+    Skew(SkewArguments),
     /// What the program costs when nothing happens, and how soon it gives a first row
     Idle(IdleArguments),
     /// Every benchmark on little data, to see that the answers are right
@@ -153,6 +166,6 @@ fn seconds(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "a number above 0 is needed".to_owned())
 }
 
-fn positive(text: &str) -> Result<usize, String> {
+pub fn positive(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a whole number from 1 up is needed".to_owned())
 }

@@ -3,50 +3,71 @@
 //! They are written by the engine itself, as Parquet and as CSV.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use corelane_server::RowsInMemory;
 
 use crate::bids::{Bids, TABLE};
-use crate::measure::{execute, refused, session};
+use crate::engine::{finish, refused, session};
+use crate::measure::execute;
+use crate::scaling::rows::parts;
+use crate::scaling::workload::WORKLOADS;
 
-/// The columns of a table of bids, without event time.
-const BID_COLUMNS: &str =
-    "auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING, `dateTime` TIMESTAMP(3), extra STRING";
-
-/// Writes `bid.parquet` and `bid.csv`; says how many rows they have.
+/// Writes the bids of so many events, and each scenario's table at such a part of its usual size.
 ///
 /// # Errors
 /// If the folder cannot be written.
-pub fn bids(folder: &Path, events: u64) -> Result<u64> {
+pub fn write_all(folder: &Path, events: u64, size: f64) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let bids = Bids::generate(events)?;
-    write(folder, "bid", TABLE, BID_COLUMNS, &bids.dealt(1)?, bids.rows())?;
-    Ok(bids.rows())
+    write(folder, "bid", TABLE, "bid", &bids.dealt(1)?)?;
+    // S3b reads what S3a does.
+    for workload in WORKLOADS.iter().filter(|workload| workload.name != "S3b") {
+        let rows = (workload.rows_per_worker as f64 * size) as u64;
+        let rows = parts(workload.table, workload.times, 1, rows)?.source()?;
+        write(folder, workload.name, workload.declaration, workload.table_name, &rows)?;
+    }
+    Ok(())
 }
 
 /// Writes one table in both formats.
-pub fn write(
-    folder: &Path,
-    name: &str,
-    declaration: &str,
-    columns: &str,
-    rows: &RowsInMemory,
-    count: u64,
-) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+fn write(folder: &Path, name: &str, declaration: &str, table: &str, rows: &RowsInMemory) -> Result<()> {
+    let columns = columns(declaration).with_context(|| format!("{declaration} declares no columns"))?;
     for format in ["parquet", "csv"] {
         let path = folder.join(format!("{name}.{format}"));
-        let mut session = session(1)?;
-        session.create_table(declaration, Arc::new(rows.clone())).map_err(refused)?;
+        let mut session = session(1, &[])?;
+        session.create_table(declaration, std::sync::Arc::new(rows.clone())).map_err(refused)?;
         let script = format!(
             "CREATE TABLE file ({columns}) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = '{format}', \
-             'sink.mode' = 'overwrite'); INSERT INTO file SELECT * FROM {name}",
+             'sink.mode' = 'overwrite'); INSERT INTO file SELECT * FROM {table}",
             path.display()
         );
         let Some(job) = execute(&mut session, &script)? else { bail!("nothing was written") };
-        let report = job.wait().map_err(|error| anyhow!("cannot write {}: {error}", path.display()))?;
-        ensure!(report.rows_in == count, "{} rows were written and not {count}", report.rows_in);
+        let report = finish(job).with_context(|| format!("cannot write {}", path.display()))?;
+        ensure!(report.rows_in == report.rows_out, "{} of {} rows were written", report.rows_out, report.rows_in);
+        eprintln!("{}: {} rows", path.display(), report.rows_out);
     }
     Ok(())
+}
+
+/// What is between the brackets of a `CREATE TABLE`, without event time.
+fn columns(declaration: &str) -> Option<&str> {
+    let (_, inside) = declaration.split_once('(')?;
+    let inside = inside.strip_suffix(')')?;
+    Some(inside.split_once(", WATERMARK").map_or(inside, |(columns, _)| columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_a_declaration() {
+        assert_eq!(
+            columns("CREATE TABLE t (a INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)"),
+            Some("a INT, ts TIMESTAMP(3)")
+        );
+        assert_eq!(columns("CREATE TABLE t (a TIMESTAMP(3))"), Some("a TIMESTAMP(3)"));
+        assert_eq!(columns("CREATE VIEW t"), None);
+    }
 }

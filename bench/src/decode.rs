@@ -240,8 +240,10 @@ fn by_library(format: Format, path: &Path, meter: &mut Meter) -> Result<()> {
 
 /// The same rows in each format.
 fn write(rows: u64) -> Result<Files> {
-    let mut files =
-        Files { folder: tempfile::tempdir().context("cannot make a directory for the input")?, expected: Sums::default() };
+    let mut files = Files {
+        folder: tempfile::tempdir().context("cannot make a directory for the input")?,
+        expected: Sums::default(),
+    };
     let create = |format| {
         let path = files.path(format);
         File::create(&path).with_context(|| format!("cannot make {}", path.display()))

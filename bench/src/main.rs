@@ -7,10 +7,15 @@
 
 mod answer;
 mod arguments;
+mod batch_engine;
 mod bids;
+mod contrast;
 mod cpu_time;
 mod data;
 mod decode;
+mod digest;
+mod engine;
+mod gathered;
 mod idle;
 mod latency;
 mod market_data;
@@ -21,7 +26,9 @@ mod peers;
 mod render;
 mod report;
 mod results;
+mod scaling;
 mod scenario;
+mod skew;
 mod stations;
 mod text_files;
 mod tumble;
@@ -36,6 +43,7 @@ use crate::arguments::{
 };
 use crate::results::Results;
 use crate::scenario::{Scenario, Size};
+use crate::skew::SkewArguments;
 use crate::text_files::TextFormat;
 use crate::tumble::Shape;
 
@@ -54,6 +62,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let results = match &arguments.command {
+        Command::Scaling(arguments) => scaling::run(arguments)?,
+        Command::Contrast(arguments) => contrast::run(arguments)?,
         Command::GroupBy(measured) => measured_alone("group-by", &market_data::group_by, measured)?,
         Command::Tumble { groups, measured } => {
             let shape = Shape::of(*groups);
@@ -69,11 +79,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
         Command::Latency(arguments) => latency::measure(arguments)?,
         Command::Decode(arguments) => decode::measure(arguments)?,
-        Command::Data { folder, events } => {
-            let rows = data::bids(folder, *events)?;
-            eprintln!("{rows} bids are in {}", folder.display());
-            return Ok(());
-        }
+        Command::Skew(arguments) => skew::measure(arguments)?,
+        Command::Data { folder, events, size } => return data::write_all(folder, *events, *size),
         Command::Idle(arguments) => idle::measure(arguments)?,
         Command::Smoke => smoke()?,
         Command::Render { view: Some(view), file: Some(file) } => {
@@ -88,6 +95,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if let Some(folder) = &arguments.out {
         let path = results.write(folder)?;
         eprintln!("results are in {}", path.display());
+        render::write_all(&results, folder)?;
     }
     let table = render::table(&results);
     print!("{}", if arguments.markdown { table.markdown() } else { table.text() });
@@ -115,8 +123,14 @@ fn smoke() -> Result<Results> {
     let mut results = Results::new("smoke");
     all.iter().try_for_each(|make| report::measure(&mut results, make, &few))?;
     let mut parts = vec![
-        nexmark::measure(&NexmarkArguments { queries: Vec::new(), events: 50_000, workers: vec![1, 3], repetitions: 1 })?,
+        nexmark::measure(&NexmarkArguments {
+            queries: Vec::new(),
+            events: 50_000,
+            workers: vec![1, 3],
+            repetitions: 1,
+        })?,
         decode::measure(&DecodeArguments { rows: 20_000, repetitions: 1 })?,
+        skew::measure(&SkewArguments { workers: vec![1, 3], repetitions: 1, size: 0.001 })?,
         latency::measure(&LatencyArguments { workers: vec![1, 3], loads: vec![0.2], seconds: 0.2, rows: 100_000 })?,
     ];
     // A build of the benchmarks alone has no program beside them.

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use arrow::array::RecordBatch;
-use corelane_server::{
-    Answer, ChangelogBatch, Collected, Effect, Failure, JobReport, ResultFold, RunningJob, Session, SessionOptions,
-    Settings, Sources, SystemClock,
-};
+use corelane_server::{Answer, ChangelogBatch, Collected, JobReport, ResultFold, RunningJob, Session};
 
+use crate::engine::{refused, session};
 use crate::scenario::{Input, Scenario};
 
 /// How long to wait for rows before looking again.
@@ -50,7 +48,7 @@ impl Run {
 /// # Errors
 /// If the job fails or the answer is wrong.
 pub fn run(scenario: &Scenario, workers: usize) -> Result<Run> {
-    let mut session = session(workers)?;
+    let mut session = session(workers, &[])?;
     match &scenario.input {
         Input::Memory(rows) => session.create_table(&scenario.table, Arc::new(rows.clone())).map_err(refused)?,
         Input::File(directory) => {
@@ -82,28 +80,6 @@ pub fn fold(job: RunningJob) -> Result<(Vec<RecordBatch>, JobReport)> {
         fold.push(batch).map_err(|error| anyhow!("the changelog is wrong: {error}"))?;
     }
     Ok((fold.finish().map_err(|error| anyhow!("{error}"))?, report))
-}
-
-/// # Errors
-/// If the settings do not fit this machine.
-pub fn session(workers: usize) -> Result<Session> {
-    let sources = Sources {
-        flags: vec![("workers".to_owned(), workers.to_string())],
-        environment: std::env::vars().collect(),
-        file: None,
-    };
-    let options = SessionOptions {
-        settings: Settings::resolve(&sources).map_err(|error| anyhow!("{error}"))?,
-        clock: Arc::new(SystemClock::new()),
-        sets: Vec::new(),
-        effect: Effect::Run,
-    };
-    Session::new(options).map_err(|error| anyhow!("{error}"))
-}
-
-/// What was wrong with a statement, and where.
-pub fn refused(failure: Failure) -> anyhow::Error {
-    anyhow!("{}\n{}", failure.message, failure.place.unwrap_or_default())
 }
 
 /// Runs statements; the last job among them is handed on.

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use corelane_connectors::blackhole::BlackholeSpec;
 use corelane_server::{JobReport, Session};
 
 use crate::arguments::NexmarkArguments;
 use crate::bids::{Bids, TABLE};
-use crate::measure::{Run, execute, fold, refused, session};
+use crate::engine::{finish, refused, session};
+use crate::measure::{Run, execute, fold};
 use crate::oracle::BatchAnswer;
 use crate::results::{Point, Results};
 
@@ -56,7 +57,10 @@ pub const QUERIES: &[Query] = &[
 /// If there is no such query.
 pub fn query(name: &str) -> Result<&'static Query> {
     let names = || QUERIES.iter().map(|query| query.name).collect::<Vec<_>>().join(", ");
-    QUERIES.iter().find(|query| query.name == name).with_context(|| format!("there is no query {name:?} among {}", names()))
+    QUERIES
+        .iter()
+        .find(|query| query.name == name)
+        .with_context(|| format!("there is no query {name:?} among {}", names()))
 }
 
 /// # Errors
@@ -71,7 +75,10 @@ pub fn measure(arguments: &NexmarkArguments) -> Result<Results> {
     let ns_per_event = bids.made_in.as_nanos() as f64 / bids.events as f64;
     let mut results = Results::new("nexmark");
     let rows = bids.rows();
-    results.notes.push(format!("Rows are bids: {rows} of {} events, made in {ns_per_event:.0} ns of CPU time each.", bids.events));
+    results.notes.push(format!(
+        "Rows are bids: {rows} of {} events, made in {ns_per_event:.0} ns of CPU time each.",
+        bids.events
+    ));
     for query in queries {
         let points = measure_query(query, &bids, arguments);
         results.points.extend(points.with_context(|| query.name)?);
@@ -103,7 +110,7 @@ fn measure_query(query: &Query, bids: &Bids, arguments: &NexmarkArguments) -> Re
 }
 
 fn over(bids: &Bids, workers: usize) -> Result<Session> {
-    let mut session = session(workers)?;
+    let mut session = session(workers, &[])?;
     session.create_table(TABLE, Arc::new(bids.dealt(workers)?)).map_err(refused)?;
     Ok(session)
 }
@@ -121,7 +128,7 @@ fn check(query: &Query, bids: &Bids, answer: &BatchAnswer, workers: usize) -> Re
 fn time(query: &Query, bids: &Bids, workers: usize) -> Result<Run> {
     let mut session = over(bids, workers)?;
     let job = session.query_into(query.sql, Arc::new(BlackholeSpec)).map_err(refused)?;
-    let report = job.wait().map_err(|error| anyhow!("the job failed: {error}"))?;
+    let report = finish(job)?;
     complete(&report, bids)?;
     Ok(Run::of(&report))
 }

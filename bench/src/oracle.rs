@@ -1,11 +1,10 @@
-//! DataFusion's answer to a query over a whole table at once: what a stream's result must be.
+//! A stream's result beside the batch engine's, as multisets of whole rows.
 //!
 //! Results of millions of rows are compared by a checksum that does not depend on their order. A
 //! wrong answer is told with a row that only one side has.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use arrow::array::{ArrayRef, RecordBatch};
@@ -13,8 +12,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
 use arrow::util::display::array_value_to_string;
-use datafusion::datasource::MemTable;
-use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::batch_engine;
 
 /// A result as a multiset: how many rows, and the sum of their hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +33,8 @@ impl BatchAnswer {
     /// # Errors
     /// If DataFusion refuses the query or fails.
     pub fn to(sql: &str, table: &str, batches: &[RecordBatch]) -> Result<BatchAnswer> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start DataFusion")?;
-        let batches = runtime.block_on(async {
-            let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
-            let rows = MemTable::try_new(batches[0].schema(), vec![batches.to_vec()])?;
-            context.register_table(table, Arc::new(rows))?;
-            context.sql(sql).await?.collect().await
-        });
-        Ok(BatchAnswer { batches: batches.context("the batch engine failed")? })
+        let schema = batches.first().context("the table is empty")?.schema();
+        Ok(BatchAnswer { batches: batch_engine::answer(table, schema, vec![batches.to_vec()], sql)? })
     }
 
     /// Checks a result; its checksum is for runs whose rows are not looked at one by one.
@@ -124,6 +117,7 @@ fn each(batches: &[RecordBatch], types: &[DataType], mut visit: impl FnMut(&Rows
 mod tests {
     use super::*;
     use arrow::array::Int64Array;
+    use std::sync::Arc;
 
     fn batch(values: &[i64]) -> RecordBatch {
         RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(values.to_vec())) as ArrayRef)]).unwrap()

@@ -28,9 +28,9 @@ pub fn table(results: &Results) -> Table {
         let ratio = |other: Option<f64>| decimals(ours.zip(other).map(|(ours, other)| ours / other), 2);
         let best = BATCH_ENGINES.iter().filter_map(|engine| of(engine)).max_by(f64::total_cmp);
         let cells = engines.iter().map(|engine| millions(of(engine)));
-        table.rows.push(
-            std::iter::once(name.to_owned()).chain(cells).chain([ratio(of("flink")), ratio(best)]).collect(),
-        );
+        table
+            .rows
+            .push(std::iter::once(name.to_owned()).chain(cells).chain([ratio(of("flink")), ratio(best)]).collect());
     }
     table.note("Million rows per CPU-second of the whole process, on one worker or thread; medians.");
     results.notes.iter().for_each(|note| table.note(note.clone()));

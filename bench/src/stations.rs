@@ -21,8 +21,26 @@ const HEADS: [&str; 21] = [
     "Port ", "Que", "Ros", "San ", "Tam", "Upper ",
 ];
 const TAILS: [&str; 20] = [
-    "by", "ville", "burg", "ton", "dale", "ham", "mouth", "ford", "castle", "field", "haven", "stadt", "grad", "pur",
-    "chester", "hill", "minster", "bridge", "wick", "landstrassen",
+    "by",
+    "ville",
+    "burg",
+    "ton",
+    "dale",
+    "ham",
+    "mouth",
+    "ford",
+    "castle",
+    "field",
+    "haven",
+    "stadt",
+    "grad",
+    "pur",
+    "chester",
+    "hill",
+    "minster",
+    "bridge",
+    "wick",
+    "landstrassen",
 ];
 
 /// Tenths of a degree, as they are written.

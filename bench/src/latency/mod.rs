@@ -12,12 +12,12 @@ mod schedule;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use corelane_server::JobReport;
 use hdrhistogram::Histogram;
 
 use crate::arguments::LatencyArguments;
-use crate::measure::{refused, session};
+use crate::engine::{finish, refused, session};
 use crate::results::plot::{Axis, Mark, Panel, Plot, Scale, Series};
 use crate::results::table::{Table, duration, millions};
 use crate::results::{Point, Results};
@@ -26,7 +26,8 @@ use load::{LoadSpec, Pace};
 use schedule::Schedule;
 
 /// A millisecond has many rows: event time has passed it only when one of the next has come.
-const TABLE: &str = "CREATE TABLE load (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.001' SECOND)";
+const TABLE: &str =
+    "CREATE TABLE load (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '0.001' SECOND)";
 
 /// The running count of a window changes with every row, so every row shows at the sink.
 const QUERY: &str = "SELECT k, window_start, COUNT(*), SUM(v) \
@@ -37,8 +38,7 @@ const QUERY: &str = "SELECT k, window_start, COUNT(*), SUM(v) \
 const NOMINAL_RATE: f64 = 5e6;
 
 /// The shares below which latencies are told, and the names of their figures.
-const QUANTILES: [(f64, &str); 4] =
-    [(0.5, "p50_ns"), (0.99, "p99_ns"), (0.999, "p999_ns"), (0.9999, "p9999_ns")];
+const QUANTILES: [(f64, &str); 4] = [(0.5, "p50_ns"), (0.99, "p99_ns"), (0.999, "p999_ns"), (0.9999, "p9999_ns")];
 
 /// # Errors
 /// If a job fails or rows are missing at its end.
@@ -79,11 +79,10 @@ fn run(workers: usize, schedule: Schedule, pace: Pace) -> Result<(JobReport, His
     let load = LoadSpec::new(schedule, workers, pace);
     let sink = ClockedSpec::new(schedule, load.start());
     let latency = sink.latency();
-    let mut session = session(workers)?;
+    let mut session = session(workers, &[])?;
     session.create_table(TABLE, Arc::new(load)).map_err(refused)?;
     let job = session.query_into(QUERY, Arc::new(sink)).map_err(refused)?;
-    let report = job.wait().map_err(|error| anyhow!("the job failed: {error}"))?;
-    ensure!(report.late_rows == 0 && report.bad_rows == 0, "rows came late or were bad");
+    let report = finish(job)?;
     let latency = latency.take();
     let wanted = schedule.rows() * workers as u64;
     ensure!(latency.len() == wanted, "the answer is wrong: {} rows reached the sink, not {wanted}", latency.len());
@@ -92,8 +91,7 @@ fn run(workers: usize, schedule: Schedule, pace: Pace) -> Result<(JobReport, His
 
 /// Rates and latencies of each load.
 pub fn table(results: &Results) -> Table {
-    let mut table =
-        Table::new(["load", "workers", "M rows/s", "the most", "p50", "p99", "p99.9", "p99.99", "max"]);
+    let mut table = Table::new(["load", "workers", "M rows/s", "the most", "p50", "p99", "p99.9", "p99.99", "max"]);
     for point in &results.points {
         let told = |figure: &str| duration(point.median(figure));
         table.row([
@@ -140,5 +138,12 @@ pub fn plot(results: &Results) -> Plot {
 
 fn mark(point: &Point, figure: &str) -> Option<Mark> {
     let load: f64 = point.parameter("load")?.parse().ok()?;
-    Some(Mark::at(load * 100.0, point.median(figure)? / 1e6))
+    let figure = point.figures.get(figure)?;
+    let ms = |ns: Option<f64>| ns.map(|ns| ns / 1e6);
+    Some(Mark {
+        x: load * 100.0,
+        y: ms(figure.median())?,
+        least: ms(figure.least())?,
+        greatest: ms(figure.greatest())?,
+    })
 }

@@ -5,6 +5,7 @@
 //! nothing. Tables and plots are made from these files alone (`corelane-bench render`), so that no
 //! figure is ever copied by hand.
 
+pub mod by_workers;
 mod machine;
 pub mod plot;
 pub mod statistics;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
-pub use machine::Machine;
+pub use machine::{Machine, value_in as kernel_value};
 pub use statistics::Figure;
 
 /// All of one benchmark, measured on one machine.

@@ -68,13 +68,6 @@ pub struct Mark {
     pub greatest: f64,
 }
 
-impl Mark {
-    /// A mark without spread.
-    pub fn at(x: f64, y: f64) -> Mark {
-        Mark { x, y, least: y, greatest: y }
-    }
-}
-
 impl Plot {
     pub fn svg(&self) -> String {
         let columns = self.columns.clamp(1, self.panels.len().max(1));
@@ -257,14 +250,17 @@ fn escaped(words: &str) -> String {
 mod tests {
     use super::*;
 
+    fn mark(x: f64, y: f64) -> Mark {
+        Mark { x, y, least: y, greatest: y }
+    }
+
     fn plot() -> Plot {
         let measured = Series {
             name: "S2 & co".to_owned(),
-            marks: vec![Mark { x: 1.0, y: 50.0, least: 40.0, greatest: 60.0 }, Mark::at(2.0, 100.0)],
+            marks: vec![Mark { x: 1.0, y: 50.0, least: 40.0, greatest: 60.0 }, mark(2.0, 100.0)],
             dashed: false,
         };
-        let ideal =
-            Series { name: "ideal".to_owned(), marks: vec![Mark::at(1.0, 50.0), Mark::at(2.0, 100.0)], dashed: true };
+        let ideal = Series { name: "ideal".to_owned(), marks: vec![mark(1.0, 50.0), mark(2.0, 100.0)], dashed: true };
         let ticks = vec![(1.0, "1".to_owned()), (2.0, "2".to_owned())];
         let panel = Panel {
             title: "S2".to_owned(),
