@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use arrow::util::display::array_value_to_string;
 
 /// How far a sum of doubles may be off, relative to its size.
@@ -38,6 +38,21 @@ impl Expected {
 pub struct Answer(pub BTreeMap<Key, Vec<Expected>>);
 
 impl Answer {
+    /// What another engine gave, whose first `keys` columns name its rows: doubles near, all else exact.
+    ///
+    /// # Errors
+    /// If it has a null or two rows of one name.
+    pub fn of(result: &[RecordBatch], keys: usize) -> Result<Answer> {
+        let Some(first) = result.first() else { return Ok(Answer::default()) };
+        let doubles: Vec<bool> =
+            first.columns()[keys..].iter().map(|column| column.data_type() == &DataType::Float64).collect();
+        let expected = |values: Vec<f64>| -> Vec<Expected> {
+            let pairs = values.into_iter().zip(&doubles);
+            pairs.map(|(value, double)| if *double { Expected::Near(value) } else { Expected::Exact(value) }).collect()
+        };
+        Ok(Answer(read(result, keys)?.into_iter().map(|(key, values)| (key, expected(values))).collect()))
+    }
+
     /// Checks a result whose first `keys` columns name its rows.
     ///
     /// # Errors
@@ -61,13 +76,14 @@ fn read(batches: &[RecordBatch], keys: usize) -> Result<BTreeMap<Key, Vec<f64>>>
     let mut rows = BTreeMap::new();
     for batch in batches {
         let (key_columns, value_columns) = batch.columns().split_at(keys);
-        // Times as milliseconds, so that no format matters.
+        // Times as milliseconds, so that no format and no unit matters.
         let plain = |column: &ArrayRef| match column.data_type() {
-            DataType::Timestamp(_, _) => cast(column, &DataType::Int64),
+            DataType::Timestamp(_, _) => cast(column, &DataType::Timestamp(TimeUnit::Millisecond, None))
+                .and_then(|times| cast(&times, &DataType::Int64)),
             _ => Ok(column.clone()),
         };
         let key_columns = key_columns.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
-        let values = value_columns.iter().map(|column| cast(column, &DataType::Float64));
+        let values = value_columns.iter().map(|column| cast(&plain(column)?, &DataType::Float64));
         let values = values.collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
             let key = key_columns.iter().map(|column| array_value_to_string(column, row));

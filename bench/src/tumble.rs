@@ -99,7 +99,7 @@ pub fn tumble(shape: Shape, size: Size) -> Result<Scenario> {
     })
 }
 
-fn trader_name(trader: u64) -> String {
+pub fn trader_name(trader: u64) -> String {
     format!("T{trader:05}")
 }
 

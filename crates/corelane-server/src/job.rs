@@ -164,6 +164,8 @@ impl RunningJob {
             late_rows: counts.values().map(|count| count.late).sum(),
             bad_rows: counts.values().map(|count| count.bad).sum(),
             driver: report.driver.name(),
+            hops: DurationSummary::of(&report.hops()),
+            latency: DurationSummary::of(&report.latency()),
             workers: report.workers.iter().map(worker).collect(),
         })
     }
@@ -189,7 +191,35 @@ pub struct JobReport {
     pub late_rows: u64,
     pub bad_rows: u64,
     pub driver: &'static str,
+    /// Messages that went through a ring, from entering it to being read.
+    pub hops: DurationSummary,
+    /// Batches taken by sinks, from leaving their source.
+    pub latency: DurationSummary,
     pub workers: Vec<WorkerReport>,
+}
+
+/// How long something took that was done many times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DurationSummary {
+    pub count: u64,
+    pub p50_ns: u64,
+    pub p99_ns: u64,
+    pub p999_ns: u64,
+    pub p9999_ns: u64,
+    pub max_ns: u64,
+}
+
+impl DurationSummary {
+    fn of(durations: &corelane_runtime::Durations) -> DurationSummary {
+        DurationSummary {
+            count: durations.count(),
+            p50_ns: durations.quantile_ns(0.5),
+            p99_ns: durations.quantile_ns(0.99),
+            p999_ns: durations.quantile_ns(0.999),
+            p9999_ns: durations.quantile_ns(0.9999),
+            max_ns: durations.max_ns(),
+        }
+    }
 }
 
 /// One worker's part in it.

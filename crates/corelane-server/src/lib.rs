@@ -22,7 +22,7 @@ pub use config::{Settings, Sources};
 pub use corelane_stream::limits::SQL_BYTES_MAX;
 pub use corelane_stream::wording;
 pub use corelane_stream::{ChangelogBatch, ChangelogMode, Error, ErrorKind, Result, RowKind};
-pub use job::{JobProgress, JobReport, RunningJob, WorkerReport};
+pub use job::{DurationSummary, JobProgress, JobReport, RunningJob, WorkerReport};
 pub use memory::RowsInMemory;
 pub use result::ResultFold;
 pub use session::{Answer, Effect, Failure, Script, Session, SessionOptions, Statement};

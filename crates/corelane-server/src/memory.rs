@@ -21,8 +21,36 @@ const ROW_BITS: u32 = 44;
 #[derive(Clone)]
 pub struct RowsInMemory {
     schema: SchemaRef,
-    parts: Arc<Vec<Vec<RecordBatch>>>,
+    parts: Arc<Vec<Part>>,
     times: u64,
+}
+
+/// What one split reads.
+struct Part {
+    batches: Vec<RecordBatch>,
+    /// By batch, the rows up to its end: a part may have many batches, and each poll looks for one.
+    ends: Vec<u64>,
+}
+
+impl Part {
+    fn new(batches: Vec<RecordBatch>) -> Part {
+        let ends = batches.iter().scan(0, |rows, batch| {
+            *rows += batch.num_rows() as u64;
+            Some(*rows)
+        });
+        Part { ends: ends.collect(), batches }
+    }
+
+    fn rows(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// The batch that holds this row, and where in it.
+    fn find(&self, row: u64) -> Option<(&RecordBatch, usize)> {
+        let index = self.ends.partition_point(|end| *end <= row);
+        let batch = self.batches.get(index)?;
+        Some((batch, (row + batch.num_rows() as u64 - self.ends[index]) as usize))
+    }
 }
 
 impl fmt::Debug for RowsInMemory {
@@ -42,7 +70,7 @@ impl RowsInMemory {
         if let Some(other) = parts.iter().flatten().find(|batch| types(&batch.schema()) != expected) {
             return Err(Error::invalid(format!("a batch has the schema {}, not {schema}", other.schema())));
         }
-        Ok(RowsInMemory { schema, parts: Arc::new(parts), times: 1 })
+        Ok(RowsInMemory { schema, parts: Arc::new(parts.into_iter().map(Part::new).collect()), times: 1 })
     }
 
     /// The same rows, each part read this many times.
@@ -51,12 +79,8 @@ impl RowsInMemory {
     }
 
     fn part_rows(&self, part: usize) -> u64 {
-        self.times * rows_of(&self.parts[part])
+        self.times * self.parts[part].rows()
     }
-}
-
-fn rows_of(batches: &[RecordBatch]) -> u64 {
-    batches.iter().map(|batch| batch.num_rows() as u64).sum()
 }
 
 impl SourceSpec for RowsInMemory {
@@ -92,8 +116,8 @@ impl SourceSpec for RowsInMemory {
             let schema = arrow::datatypes::Schema::new(fields.cloned().collect::<Vec<_>>());
             Ok(RecordBatch::try_new_with_options(schema.into(), columns, &row_count(rows))?)
         };
-        let narrow_part = |part: &Vec<RecordBatch>| part.iter().map(narrow).collect::<Result<Vec<_>>>();
-        let parts = self.parts.iter().map(narrow_part).collect::<Result<Vec<_>>>()?;
+        let narrow_part = |part: &Part| part.batches.iter().map(narrow).collect::<Result<_>>().map(Part::new);
+        let parts = self.parts.iter().map(narrow_part).collect::<Result<_>>()?;
         Ok(Arc::new(RowsInMemory { schema, parts: Arc::new(parts), times: self.times }))
     }
 
@@ -173,19 +197,13 @@ struct MemorySource {
 impl MemorySource {
     /// The rows at a cursor, without metadata; `None` at the end.
     fn rows_at(&self, cursor: Cursor) -> Option<RecordBatch> {
-        let batches = &self.spec.parts[cursor.part];
+        let part = &self.spec.parts[cursor.part];
         if cursor.row >= self.spec.part_rows(cursor.part) {
             return None;
         }
-        let mut offset = (cursor.row % rows_of(batches)) as usize;
-        for batch in batches {
-            if offset < batch.num_rows() {
-                let rows = (batch.num_rows() - offset).min(self.batch_rows);
-                return Some(batch.slice(offset, rows));
-            }
-            offset -= batch.num_rows();
-        }
-        None
+        let (batch, offset) = part.find(cursor.row % part.rows())?;
+        let rows = (batch.num_rows() - offset).min(self.batch_rows);
+        Some(batch.slice(offset, rows))
     }
 
     fn with_metadata(&self, cursor: Cursor, rows: &RecordBatch) -> Result<RecordBatch> {

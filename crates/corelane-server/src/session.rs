@@ -14,7 +14,7 @@ use corelane_connectors::FileRowErrors;
 use corelane_runtime::{JobSetup, MachineFacts, RuntimeConfig, probe};
 use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, parse_script};
 use corelane_sql::{Catalog, Functions, PlanOptions, Planner, Relation, SqlError, explain};
-use corelane_stream::{Clock, Dataflow, Error, ErrorKind, Result, SourceSpec};
+use corelane_stream::{Clock, Dataflow, Error, ErrorKind, Result, SinkSpec, SourceSpec};
 
 use crate::collect::collect;
 use crate::config::Settings;
@@ -135,6 +135,21 @@ enum Stop {
     World(Error),
 }
 
+impl Stop {
+    /// What the user is told; `sql` is the script of this name.
+    fn failure(self, sql: &str, name: &str) -> Failure {
+        match self {
+            Stop::Sql(error) => failure(error, sql, name),
+            Stop::World(error) => Failure {
+                kind: error.kind(),
+                message: error.message().to_owned(),
+                place: None,
+                hint: error.hint().map(str::to_owned),
+            },
+        }
+    }
+}
+
 impl From<SqlError> for Stop {
     fn from(error: SqlError) -> Self {
         Stop::Sql(error)
@@ -208,20 +223,40 @@ impl Session {
         Ok(())
     }
 
+    /// Runs one query into a sink that this program gives: its rows go there from every worker, as
+    /// the sink's exchange says, instead of through one reader.
+    ///
+    /// # Errors
+    /// If the text is no single query, the query is refused, or its job cannot start.
+    pub fn query_into(&mut self, sql: &str, sink: Arc<dyn SinkSpec>) -> Result<RunningJob, Failure> {
+        let script = self.script("query", sql)?;
+        let fault = |stop: Stop| stop.failure(sql, "query");
+        let [Statement { parsed: Parsed { kind: StatementKind::Query { query, emit }, .. }, .. }] = script.statements()
+        else {
+            return Err(fault(Stop::Sql(SqlError::new("one query is needed, and nothing else"))));
+        };
+        let plan = |session: &mut Session| -> Result<Answer, Stop> {
+            let bound = session.planner()?.bind(query, *emit)?;
+            let (dataflow, _) = session.planner()?.query(&bound, "result", sink)?;
+            session.run(dataflow, None)
+        };
+        match plan(self).map_err(fault)? {
+            Answer::Job(job) => Ok(job),
+            Answer::Rows { .. } | Answer::Text(_) | Answer::Done(_) => {
+                Err(fault(Stop::World(Error::invalid("this session plans queries but runs none"))))
+            }
+        }
+    }
+
     /// # Errors
     /// If the statement is refused or its job cannot start.
     pub fn execute(&mut self, statement: &Statement) -> Result<Answer, Failure> {
-        self.perform(&statement.parsed).map_err(|stop| match stop {
-            Stop::Sql(error) => {
-                let error = error.at(Some(statement.parsed.span));
-                failure(error, &statement.text, &statement.name)
-            }
-            Stop::World(error) => Failure {
-                kind: error.kind(),
-                message: error.message().to_owned(),
-                place: None,
-                hint: error.hint().map(str::to_owned),
-            },
+        self.perform(&statement.parsed).map_err(|stop| {
+            let stop = match stop {
+                Stop::Sql(error) => Stop::Sql(error.at(Some(statement.parsed.span))),
+                world @ Stop::World(_) => world,
+            };
+            stop.failure(&statement.text, &statement.name)
         })
     }
 

@@ -39,13 +39,13 @@ const FENCES: &[(&str, &[&str])] = &[
     ("sqlparser", &["corelane-sql"]),
     ("datafusion-sql", &["corelane-sql"]),
     ("datafusion-optimizer", &["corelane-sql"]),
-    ("parquet", &["corelane-connectors"]),
+    ("parquet", &["corelane-connectors", "corelane-bench"]),
     ("clap", &["corelane", "corelane-bench"]),
     ("indicatif", &["corelane"]),
     ("comfy-table", &["corelane"]),
     ("anyhow", &["corelane", "corelane-bench", "xtask"]),
-    // The umbrella brings a runtime of its own: tests compare with it, nothing ships with it.
-    ("datafusion", &[]),
+    // The umbrella brings a runtime of its own: tests and benchmarks compare with it, nothing ships with it.
+    ("datafusion", &["corelane-bench"]),
 ];
 
 /// Within the crate that may have it, the files that may name it.
