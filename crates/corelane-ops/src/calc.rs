@@ -131,8 +131,7 @@ impl Operator for Calc {
 
 /// The kinds of the rows that are kept. Where one half of an update passes the filter and the
 /// other does not, the result sees no update but an insert or a delete. The halves lie side by
-/// side, but a batch may end between them: then the half stays what it was, which adds or takes
-/// away the same row.
+/// side in one batch: no operator parts them.
 fn settled(kinds: &RowKinds, kept: &BooleanArray) -> RowKinds {
     let lost = |row: usize, kind: RowKind| row < kinds.len() && !kept.value(row) && kinds.get(row) == kind;
     let kept_rows = kept.values().set_indices().map(|row| match kinds.get(row) {

@@ -282,7 +282,7 @@ impl FileSource {
             }
             FileSplit::Stdin => {
                 let reader = TextReader::stdin(StdinReader::start(self.context.waker.clone())?);
-                let file = FileInfo { path: "-".to_owned(), ordinal: 0, size: 0, modified_ms: 0 };
+                let file = FileInfo { path: "-".to_owned(), ordinal: 0, size: 0, modified_ms: 0, identity: 0 };
                 Reading::Text { file, reader: Box::new(reader), stdin: true }
             }
             FileSplit::RowGroup { file, row_group, rows_read, bytes } => {

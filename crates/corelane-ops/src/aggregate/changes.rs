@@ -168,7 +168,8 @@ fn picked(old: &Results, new: &Results, picks: Vec<u32>) -> Result<Vec<ArrayRef>
     (0..columns).map(column).collect()
 }
 
-/// Emits rows in batches of at most `batch_rows`.
+/// Emits rows in batches of at most `batch_rows`, or of one update: its halves stay together, so
+/// that a filter behind sees both.
 ///
 /// # Errors
 /// If the columns do not fit the schema.
@@ -189,8 +190,58 @@ pub fn emit(
     } else {
         ChangelogBatch::new(rows, kinds.iter().copied().collect())
     };
-    for offset in (0..kinds.len()).step_by(batch_rows) {
-        out.emit(batch.slice(offset, batch_rows.min(kinds.len() - offset)));
+    let mut offset = 0;
+    while offset < kinds.len() {
+        let end = whole_updates(kinds, offset, batch_rows);
+        out.emit(batch.slice(offset, end - offset));
+        offset = end;
     }
     Ok(())
+}
+
+/// The end of a batch that starts at `offset` and does not part the halves of an update.
+fn whole_updates(kinds: &[RowKind], offset: usize, batch_rows: usize) -> usize {
+    let end = kinds.len().min(offset + batch_rows.max(1));
+    match kinds[end - 1] {
+        RowKind::UpdateBefore if end - 1 == offset => kinds.len().min(end + 1),
+        RowKind::UpdateBefore => end - 1,
+        _ => end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use RowKind::{Delete as D, Insert as I, UpdateAfter as A, UpdateBefore as B};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cuts(kinds: &[RowKind], batch_rows: usize) -> Vec<usize> {
+        let mut ends = vec![0];
+        while ends[ends.len() - 1] < kinds.len() {
+            ends.push(whole_updates(kinds, ends[ends.len() - 1], batch_rows));
+        }
+        ends
+    }
+
+    #[test]
+    fn halves_of_an_update_stay_together() {
+        assert_eq!(cuts(&[I, B, A, D, B, A], 2), [0, 1, 3, 4, 6]);
+        assert_eq!(cuts(&[B, A, B, A], 1), [0, 2, 4]);
+        assert_eq!(cuts(&[B, A, B, A], 3), [0, 2, 4]);
+        assert_eq!(cuts(&[I, I, D], 8), [0, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn batches_are_as_long_as_may_be(changes in proptest::collection::vec(0..3usize, 1..30), batch_rows in 1..9usize) {
+            let kinds: Vec<RowKind> = changes.iter().flat_map(|change| [&[I][..], &[D], &[B, A]][*change]).copied().collect();
+            let ends = cuts(&kinds, batch_rows);
+            prop_assert_eq!(ends.last(), Some(&kinds.len()));
+            for (start, end) in ends.iter().zip(&ends[1..]) {
+                prop_assert!(start < end && end - start <= batch_rows.max(2));
+                prop_assert!(kinds[end - 1] != B);
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 mod data;
 mod files;
 mod follow;
+mod hostile;
 mod machine;
 mod output;
 mod policy;
