@@ -317,6 +317,7 @@ impl TextReader {
         // One that is too long is known by its first byte too many.
         let wanted = (pending + CHUNK_BYTES.max(pending)).min(RECORD_BYTES_MAX + CHUNK_BYTES);
         if self.buffer.len() < wanted {
+            self.buffer.reserve_exact(wanted - self.buffer.len());
             self.buffer.resize(wanted, 0);
         } else if pending < CHUNK_BYTES && 4 * CHUNK_BYTES < self.buffer.len() {
             self.buffer.truncate(2 * CHUNK_BYTES);
