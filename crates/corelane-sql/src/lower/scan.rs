@@ -85,8 +85,8 @@ impl Lowering {
             mode: ChangelogMode::Append,
             policy: table.policy().clone(),
         };
-        // A place alone ends with the expressions of the scan: it is not worth an exchange.
-        let above = Wanted { origin: wanted.origin && told == Some(OriginDetail::Raw), ..wanted };
+        // What an error says ends with the expressions of the scan: it is not worth an exchange.
+        let above = Wanted { origin: wanted.origin && table.policy().keeps_rows(), ..wanted };
         let between = Wanted { origin: above.origin || outer_fails, ..wanted };
         match calc.outer {
             None => self.calc(relation, &names, calc.predicate.as_ref(), calc.inner, above),
