@@ -28,7 +28,9 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command, Measured};
+use crate::contrast::ContrastArguments;
 use crate::results::Results;
+use crate::scaling::ScalingArguments;
 use crate::scenario::{Scenario, Size};
 use crate::text_files::TextFormat;
 use crate::tumble::Shape;
@@ -50,6 +52,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     let results = match &arguments.command {
         Command::Scaling(arguments) => scaling::run(arguments)?,
         Command::Contrast(arguments) => contrast::run(arguments)?,
+        Command::Job(arguments) => {
+            print!("{}", scaling::job::run(arguments)?);
+            return Ok(());
+        }
         Command::GroupBy(measured) => measured_alone("group-by", &market_data::group_by, measured)?,
         Command::Tumble { groups, measured } => {
             let shape = Shape::of(*groups);
@@ -102,5 +108,9 @@ fn smoke() -> Result<Results> {
     ];
     let mut results = Results::new("smoke");
     all.iter().try_for_each(|make| report::measure(&mut results, make, &few))?;
+    let scaling = ScalingArguments::smoke();
+    let contrast = ContrastArguments::smoke();
+    results.points.extend(scaling::run(&scaling)?.points);
+    results.points.extend(contrast::run(&contrast)?.points);
     Ok(results)
 }
