@@ -8,17 +8,28 @@
 mod answer;
 mod arguments;
 mod batch_engine;
+mod bids;
 mod contrast;
+mod cpu_time;
+mod data;
+mod decode;
 mod digest;
 mod engine;
 mod gathered;
+mod idle;
+mod latency;
 mod market_data;
 mod measure;
+mod nexmark;
+mod oracle;
+mod peers;
 mod render;
 mod report;
 mod results;
 mod scaling;
 mod scenario;
+mod skew;
+mod stations;
 mod text_files;
 mod tumble;
 
@@ -27,11 +38,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::arguments::{Arguments, Command, Measured};
+use crate::arguments::{
+    Arguments, Command, DecodeArguments, IdleArguments, LatencyArguments, Measured, NexmarkArguments,
+};
 use crate::contrast::ContrastArguments;
 use crate::results::Results;
 use crate::scaling::ScalingArguments;
 use crate::scenario::{Scenario, Size};
+use crate::skew::SkewArguments;
 use crate::text_files::TextFormat;
 use crate::tumble::Shape;
 
@@ -65,6 +79,15 @@ fn run(arguments: &Arguments) -> Result<()> {
             measured_alone("json", &|size| text_files::scenario(TextFormat::Json, size), measured)?
         }
         Command::Csv(measured) => measured_alone("csv", &|size| text_files::scenario(TextFormat::Csv, size), measured)?,
+        Command::Nexmark(arguments) => nexmark::measure(arguments)?,
+        Command::Stations { file, measured } => {
+            measured_alone("stations", &|size| stations::scenario(size, file.as_deref()), measured)?
+        }
+        Command::Latency(arguments) => latency::measure(arguments)?,
+        Command::Decode(arguments) => decode::measure(arguments)?,
+        Command::Skew(arguments) => skew::measure(arguments)?,
+        Command::Data { folder, events, size } => return data::write_all(folder, *events, *size),
+        Command::Idle(arguments) => idle::measure(arguments)?,
         Command::Smoke => smoke()?,
         Command::Render { view: Some(view), file: Some(file) } => {
             print!("{}", render::render(view, file)?);
@@ -80,11 +103,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("results are in {}", path.display());
         render::write_all(&results, folder)?;
     }
-    let table = match results.benchmark.as_str() {
-        "scaling" => scaling::view::table(&results),
-        "contrast" => contrast::view::table(&results),
-        _ => report::table(&results),
-    };
+    let table = render::table(&results);
     print!("{}", if arguments.markdown { table.markdown() } else { table.text() });
     Ok(())
 }
@@ -99,18 +118,33 @@ fn measured_alone(benchmark: &str, make: &dyn Fn(Size) -> Result<Scenario>, meas
 /// Every benchmark on little data: the answers are what matters.
 fn smoke() -> Result<Results> {
     let few = Measured { workers: vec![1, 2, 3], rows: 200_000, repetitions: 1 };
-    let all: [&dyn Fn(Size) -> Result<Scenario>; 5] = [
+    let all: [&dyn Fn(Size) -> Result<Scenario>; 6] = [
         &market_data::group_by,
         &|size| tumble::tumble(Shape::ManyRowsPerGroup, size),
         &|size| tumble::tumble(Shape::OneRowPerGroup, size),
         &|size| text_files::scenario(TextFormat::Json, size),
         &|size| text_files::scenario(TextFormat::Csv, size),
+        &|size| stations::scenario(size, None),
     ];
     let mut results = Results::new("smoke");
     all.iter().try_for_each(|make| report::measure(&mut results, make, &few))?;
-    let scaling = ScalingArguments::smoke();
-    let contrast = ContrastArguments::smoke();
-    results.points.extend(scaling::run(&scaling)?.points);
-    results.points.extend(contrast::run(&contrast)?.points);
+    let mut parts = vec![
+        scaling::run(&ScalingArguments::smoke())?,
+        contrast::run(&ContrastArguments::smoke())?,
+        nexmark::measure(&NexmarkArguments {
+            queries: Vec::new(),
+            events: 50_000,
+            workers: vec![1, 3],
+            repetitions: 1,
+        })?,
+        decode::measure(&DecodeArguments { rows: 20_000, repetitions: 1 })?,
+        skew::measure(&SkewArguments { workers: vec![1, 3], repetitions: 1, size: 0.001 })?,
+        latency::measure(&LatencyArguments { workers: vec![1, 3], loads: vec![0.2], seconds: 0.2, rows: 100_000 })?,
+    ];
+    // A build of the benchmarks alone has no program beside them.
+    if idle::program_beside_this()?.is_file() {
+        parts.push(idle::measure(&IdleArguments { program: None, seconds: 0.1, starts: 2 })?);
+    }
+    results.points.extend(parts.into_iter().flat_map(|part| part.points));
     Ok(results)
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use corelane_server::{Answer, ChangelogBatch, Collected, ResultFold, RunningJob, Session};
+use arrow::array::RecordBatch;
+use corelane_server::{Answer, ChangelogBatch, Collected, JobReport, ResultFold, RunningJob, Session};
 
 use crate::engine::{refused, session};
 use crate::scenario::{Input, Scenario};
@@ -23,6 +24,15 @@ pub struct Run {
 }
 
 impl Run {
+    pub fn of(report: &JobReport) -> Run {
+        Run {
+            rows: report.rows_in,
+            elapsed: report.elapsed,
+            driver: report.driver,
+            workers: report.workers.iter().map(|worker| (worker.rows, worker.cpu_ns)).collect(),
+        }
+    }
+
     pub fn rows_per_second(&self) -> f64 {
         self.rows as f64 / self.elapsed.as_secs_f64()
     }
@@ -47,6 +57,19 @@ pub fn run(scenario: &Scenario, workers: usize) -> Result<Run> {
         }
     }
     let Some(job) = execute(&mut session, scenario.query)? else { bail!("the query gave no job") };
+    let (result, report) = fold(job)?;
+    scenario.expected.check(&result, scenario.keys)?;
+    let (read, rows) = (report.rows_in, scenario.rows);
+    ensure!(read == rows, "the job read {read} rows of {rows}");
+    ensure!(report.late_rows == 0 && report.bad_rows == 0, "rows came late or were bad");
+    Ok(Run::of(&report))
+}
+
+/// Runs a job to its end; its result as a batch would give it.
+///
+/// # Errors
+/// If the job fails.
+pub fn fold(job: RunningJob) -> Result<(Vec<RecordBatch>, JobReport)> {
     let schema = job.schema().context("the query has no result")?;
     let mode = job.mode();
     let changes = read(&job);
@@ -56,20 +79,14 @@ pub fn run(scenario: &Scenario, workers: usize) -> Result<Run> {
     for batch in changes {
         fold.push(batch).map_err(|error| anyhow!("the changelog is wrong: {error}"))?;
     }
-    let result = fold.finish().map_err(|error| anyhow!("{error}"))?;
-    scenario.expected.check(&result, scenario.keys)?;
-    let (read, rows) = (report.rows_in, scenario.rows);
-    ensure!(read == rows, "the job read {read} rows of {rows}");
-    ensure!(report.late_rows == 0 && report.bad_rows == 0, "rows came late or were bad");
-    Ok(Run {
-        rows,
-        elapsed: report.elapsed,
-        driver: report.driver,
-        workers: report.workers.iter().map(|worker| (worker.rows, worker.cpu_ns)).collect(),
-    })
+    Ok((fold.finish().map_err(|error| anyhow!("{error}"))?, report))
 }
 
-fn execute(session: &mut Session, sql: &str) -> Result<Option<RunningJob>> {
+/// Runs statements; the last job among them is handed on.
+///
+/// # Errors
+/// If a statement is refused.
+pub fn execute(session: &mut Session, sql: &str) -> Result<Option<RunningJob>> {
     let script = session.script("benchmark", sql).map_err(refused)?;
     let mut job = None;
     for statement in script.statements() {

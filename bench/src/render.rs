@@ -8,7 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::results::Results;
-use crate::{contrast, report, scaling};
+use crate::results::table::Table;
+use crate::{contrast, idle, latency, peers, report, scaling, skew};
 
 /// One way to show results.
 pub struct View {
@@ -78,7 +79,54 @@ const VIEWS: &[View] = &[
         format: Format::Svg,
         show: |results| contrast::view::plot(results).svg(),
     },
+    View {
+        name: "latency-table",
+        benchmark: Some("latency"),
+        help: "latencies under each load",
+        format: Format::Markdown,
+        show: |results| latency::table(results).markdown(),
+    },
+    View {
+        name: "latency-plot",
+        benchmark: Some("latency"),
+        help: "latencies against load",
+        format: Format::Svg,
+        show: |results| latency::plot(results).svg(),
+    },
+    View {
+        name: "peers-table",
+        benchmark: Some("peers"),
+        help: "Corelane beside other engines",
+        format: Format::Markdown,
+        show: |results| peers::table(results).markdown(),
+    },
+    View {
+        name: "skew-table",
+        benchmark: Some("skew"),
+        help: "S2 and S3a with half of all rows of one key, beside the same without",
+        format: Format::Markdown,
+        show: |results| skew::table(results).markdown(),
+    },
+    View {
+        name: "idle-table",
+        benchmark: Some("idle"),
+        help: "what the program costs at rest and as it starts",
+        format: Format::Markdown,
+        show: |results| idle::table(results).markdown(),
+    },
 ];
+
+/// What is printed at the end of a benchmark.
+pub fn table(results: &Results) -> Table {
+    match results.benchmark.as_str() {
+        "scaling" => scaling::view::table(results),
+        "contrast" => contrast::view::table(results),
+        "latency" => latency::table(results),
+        "idle" => idle::table(results),
+        "skew" => skew::table(results),
+        _ => report::table(results),
+    }
+}
 
 /// Shows a file of results.
 ///

@@ -23,7 +23,7 @@ use corelane_server::{DurationSummary, ResultFold, RowsInMemory};
 use corelane_stream::{ChangelogBatch, ChangelogMode};
 
 use self::counters::{FutexCalls, machine_cpu_ns, memory_bytes, peak_memory_bytes, process_cpu_ns, reset_peak_memory};
-use self::rows::{Parts, parts};
+use self::rows::{Parts, Table, parts};
 use self::workload::{Repeated, WORKLOADS, Workload};
 use crate::answer::Answer;
 use crate::arguments::positive;
@@ -58,7 +58,7 @@ fn scenario(name: &str) -> Result<&'static Workload, String> {
     })
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub fn share(text: &str) -> Result<f64, String> {
     const RANGE: std::ops::RangeInclusive<f64> = 0.0001..=100.0;
     let parsed = text.parse().ok().filter(|size| RANGE.contains(size));
     parsed.ok_or_else(|| format!("a number from {} to {} is needed", RANGE.start(), RANGE.end()))
@@ -74,6 +74,9 @@ impl ScalingArguments {
         if self.only.is_empty() { WORKLOADS.iter().collect() } else { self.only.clone() }
     }
 }
+
+/// A query, the table it reads, and the number of workers whose rows the table has.
+type Question = (&'static str, Table, usize);
 
 /// A scenario at one number of workers, ready to run.
 struct Prepared {
@@ -133,8 +136,8 @@ fn prepare(arguments: &ScalingArguments) -> Result<Vec<Prepared>> {
 }
 
 /// DataFusion's answers to all questions, as many at a time as there are CPUs.
-fn expected_digests(prepared: &[Prepared]) -> Result<BTreeMap<(&'static str, usize), Digest>> {
-    let mut questions: BTreeMap<(&'static str, usize), &Prepared> = BTreeMap::new();
+fn expected_digests(prepared: &[Prepared]) -> Result<BTreeMap<Question, Digest>> {
+    let mut questions: BTreeMap<Question, &Prepared> = BTreeMap::new();
     for configuration in prepared {
         questions.insert(configuration.question(), configuration);
     }
@@ -179,8 +182,8 @@ impl Prepared {
     }
 
     /// What a batch engine is asked, over which rows.
-    fn question(&self) -> (&'static str, usize) {
-        (self.workload.batch_query, self.workers)
+    fn question(&self) -> Question {
+        (self.workload.batch_query, self.workload.table, self.workers)
     }
 
     /// Compares the result with DataFusion's row by row, on the first rows of each part.

@@ -31,11 +31,16 @@ const ORDERS_CUSTOMERS: u64 = 100_000;
 const AMOUNT_CENTS: u64 = 20_000;
 
 /// What a scenario reads, apart from the times of its rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
     Orders,
     /// Trades of so many symbols by so many traders.
     Trades {
+        symbols: u64,
+        traders: u64,
+    },
+    /// The same, but every second row is of one symbol and one trader.
+    SkewedTrades {
         symbols: u64,
         traders: u64,
     },
@@ -118,7 +123,11 @@ fn base(table: Table, worker: usize, batches: usize) -> Result<Vec<RecordBatch>>
     let mut random = Trades::new(worker as u64);
     let batch = |batch: usize| match table {
         Table::Orders => orders(&mut random, worker, batch),
-        Table::Trades { symbols, traders } => trades(&mut random, symbols, traders),
+        Table::Trades { symbols, traders } => trades(&mut random, symbols, traders, &[false; BATCH_ROWS]),
+        Table::SkewedTrades { symbols, traders } => {
+            let hot: Vec<bool> = (0..BATCH_ROWS).map(|_| random.number(2) == 0).collect();
+            trades(&mut random, symbols, traders, &hot)
+        }
     };
     (0..batches).map(batch).collect()
 }
@@ -140,11 +149,13 @@ fn orders(random: &mut Trades, worker: usize, batch: usize) -> Result<RecordBatc
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 
-fn trades(random: &mut Trades, symbols: u64, traders: u64) -> Result<RecordBatch> {
+/// A hot row is of the first symbol and the first trader.
+fn trades(random: &mut Trades, symbols: u64, traders: u64, hot: &[bool]) -> Result<RecordBatch> {
     let trader_names: Vec<String> = (0..traders).map(trader_name).collect();
     let symbol_names: Vec<String> = (0..symbols).map(symbol_name).collect();
     let mut pick = |names: &[String]| -> ArrayRef {
-        let rows = (0..BATCH_ROWS).map(|_| names[random.number(names.len() as u64) as usize].as_str());
+        let mut number = |hot: bool| if hot { 0 } else { random.number(names.len() as u64) as usize };
+        let rows = hot.iter().map(|hot| names[number(*hot)].as_str());
         Arc::new(StringViewArray::from_iter_values(rows))
     };
     let (trader, symbol) = (pick(&trader_names), pick(&symbol_names));
@@ -188,6 +199,21 @@ mod tests {
         assert!(times.iter().all(|part| part.is_sorted()));
         let different: HashSet<i64> = times.iter().flatten().copied().collect();
         assert_eq!(different.len() as u64, parts.rows());
+    }
+
+    #[test]
+    fn every_second_row_of_a_skewed_table_has_one_key() {
+        let table = Table::SkewedTrades { symbols: 200, traders: 10 };
+        let parts = parts(table, Times::None, 1, 100_000).unwrap();
+        let is_hot = |batch: &RecordBatch, row: usize| {
+            ["trader", "symbol"]
+                .iter()
+                .zip([trader_name(0), symbol_name(0)])
+                .all(|(column, name)| batch[*column].as_string_view().value(row) == name)
+        };
+        let hot = |batch: &RecordBatch| (0..batch.num_rows()).filter(|row| is_hot(batch, *row)).count();
+        let share = parts.parts[0].iter().map(hot).sum::<usize>() as f64 / parts.rows() as f64;
+        assert!((0.49..0.52).contains(&share), "{share}");
     }
 
     #[test]

@@ -60,6 +60,39 @@ pub const GROUP_BY: Workload = Workload {
     compared_batches: 256,
 };
 
+pub const BY_MINUTE: Workload = Workload {
+    name: "S3a",
+    what: "TUMBLE of 1 minute by trader and symbol, 4 aggregates, 2,000 groups",
+    declaration: MARKET_DATA_IN_TIME,
+    table_name: "market_data",
+    query: "SELECT trader, symbol, window_start, COUNT(*), AVG(price), SUM(quantity), SUM(price * quantity) \
+            FROM TABLE(TUMBLE(TABLE market_data, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) \
+            GROUP BY trader, symbol, window_start, window_end",
+    batch_query: BY_MINUTE_IN_BATCH,
+    keys: 3,
+    table: Table::Trades { symbols: 200, traders: 10 },
+    times: Times::Minutes,
+    repeated: Repeated::Rows,
+    rows_per_worker: 8 << 20,
+    compared_batches: 256,
+};
+
+/// Where half of all rows have one key: against those of the same query without that.
+pub const SKEWED: [Workload; 2] = [
+    Workload {
+        name: "S2 skewed",
+        what: "S2 with half of all rows of one symbol",
+        table: Table::SkewedTrades { symbols: 200, traders: 10 },
+        ..GROUP_BY
+    },
+    Workload {
+        name: "S3a skewed",
+        what: "S3a with half of all rows of one symbol and trader",
+        table: Table::SkewedTrades { symbols: 200, traders: 10 },
+        ..BY_MINUTE
+    },
+];
+
 pub const WORKLOADS: [Workload; 5] = [
     Workload {
         name: "S0",
@@ -93,22 +126,7 @@ pub const WORKLOADS: [Workload; 5] = [
         compared_batches: 16,
     },
     GROUP_BY,
-    Workload {
-        name: "S3a",
-        what: "TUMBLE of 1 minute by trader and symbol, 4 aggregates, 2,000 groups",
-        declaration: MARKET_DATA_IN_TIME,
-        table_name: "market_data",
-        query: "SELECT trader, symbol, window_start, COUNT(*), AVG(price), SUM(quantity), SUM(price * quantity) \
-                FROM TABLE(TUMBLE(TABLE market_data, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) \
-                GROUP BY trader, symbol, window_start, window_end",
-        batch_query: BY_MINUTE_IN_BATCH,
-        keys: 3,
-        table: Table::Trades { symbols: 200, traders: 10 },
-        times: Times::Minutes,
-        repeated: Repeated::Rows,
-        rows_per_worker: 8 << 20,
-        compared_batches: 256,
-    },
+    BY_MINUTE,
     Workload {
         name: "S3b",
         what: "the same with EMIT CHANGES",

@@ -39,7 +39,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("sqlparser", &["corelane-sql"]),
     ("datafusion-sql", &["corelane-sql"]),
     ("datafusion-optimizer", &["corelane-sql"]),
-    ("parquet", &["corelane-connectors"]),
+    ("parquet", &["corelane-connectors", "corelane-bench"]),
     ("clap", &["corelane", "corelane-bench"]),
     ("indicatif", &["corelane"]),
     ("comfy-table", &["corelane"]),

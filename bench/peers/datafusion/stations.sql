@@ -1,0 +1,1 @@
+SELECT station, MIN(temperature), AVG(temperature), MAX(temperature) FROM measurements GROUP BY station
