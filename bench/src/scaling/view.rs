@@ -9,7 +9,7 @@ use super::workload::{WORKLOADS, Workload};
 use crate::results::by_workers::{marks, workers_axis};
 use crate::results::plot::{Axis, Panel, Plot, Series};
 use crate::results::table::{Table, decimals, duration, millions};
-use crate::results::{Figure, Point, Results};
+use crate::results::{Figure, Results};
 
 /// Throughput and CPU time.
 pub fn table(results: &Results) -> Table {
