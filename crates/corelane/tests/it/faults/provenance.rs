@@ -1,6 +1,7 @@
 //! Rows that fail after they were decoded reach the dead-letter file as they were read: their
 //! bytes, their file, their place in it. All other rows arrive.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
@@ -65,13 +66,15 @@ fn parquet() -> Vec<u8> {
     let rows: Vec<Row> = rows().collect();
     let column = |of: fn(&Row) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) };
     let first_ms = 1_704_067_200_000;
-    let times = TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| first_ms + row.second * 1_000));
+    let text: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.s)));
+    let times: ArrayRef =
+        Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|row| first_ms + row.second * 1_000)));
     let batch = RecordBatch::try_from_iter([
         ("id", column(|row| row.id)),
-        ("s", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.s)))),
+        ("s", text),
         ("n", column(|row| row.n)),
         ("d", column(|row| row.d)),
-        ("ts", Arc::new(times)),
+        ("ts", times),
     ])
     .expect("columns of one length");
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("memory");
@@ -180,6 +183,11 @@ fn parquet_has_rows_and_no_bytes() {
     check("parquet", "in.parquet", &parquet(), &letter);
 }
 
+/// The program on few rows at a time, so that time passes between them.
+fn small(place: &Place, sql: &str, workers: &str, driver: &str) -> Command {
+    place.command(&["run", "-c", sql, "--workers", workers, "--driver", driver, "--no-pin", "--batch-rows", "7"])
+}
+
 #[test]
 fn standard_input() {
     let options = "'on-error' = 'dead-letter', 'late-rows' = 'dead-letter', 'dead-letter.path' = 'dead.jsonl'";
@@ -189,8 +197,7 @@ fn standard_input() {
             for fault in &FAULTS {
                 let place = Place::new();
                 let sql = table(COLUMNS, "json", "-", options) + fault.select;
-                let flags = ["--workers", workers, "--driver", driver, "--no-pin", "--batch-rows", "7"];
-                let mut running = Running::start(place.command(&[&["run", "-c", &sql], &flags[..]].concat()));
+                let mut running = Running::start(small(&place, &sql, workers, driver));
                 running.type_in(&lines(Row::json));
                 running.close_input();
                 let ran = running.finish(&place);
@@ -248,8 +255,7 @@ fn late_rows_of_over_and_rows_behind_a_union() {
     for fault in &faults {
         for workers in ["1", "2"] {
             let sql = table(COLUMNS, "csv", "in.csv", options) + fault.select;
-            let flags = ["--workers", workers, "--driver", "threads", "--no-pin", "--batch-rows", "7"];
-            let ran = place.run(place.command(&[&["run", "-c", &sql], &flags[..]].concat()));
+            let ran = place.run(small(&place, &sql, workers, "threads"));
             assert_eq!((ran.code, ran.stdout.lines().count()), (0, ROWS as usize), "{}", ran.stderr);
             check_letters(&place.read("dead.jsonl"), fault, &letter, fault.select);
             std::fs::remove_file(place.path("dead.jsonl")).expect("it is there");
