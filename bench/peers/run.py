@@ -96,7 +96,7 @@ def corelane(bench, query, data, arguments):
     call([bench, "--out", out, *what, "--workers", 1, "--repetitions", arguments.repetitions])
     results = json.loads(next(out.glob("*.json")).read_text())
     point = next(point for point in results["points"] if point["name"] == query)
-    cpu_ns, wall = (point["figures"][name]["runs"] for name in ("cpu_ns_per_row", "rows_per_second"))
+    cpu_ns, wall = (point["figures"][name]["runs"] for name in ("process_cpu_ns_per_row", "rows_per_second"))
     return [{"cpu": 1e9 / ns, "wall": rows} for ns, rows in zip(cpu_ns, wall)], results
 
 

@@ -289,3 +289,25 @@ fn columns(rows: &[(Trade, i64)]) -> Result<RecordBatch> {
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_decoder_reads_what_was_written() {
+        let results = measure(&DecodeArguments { rows: 10_001, repetitions: 1 }).unwrap();
+        assert_eq!(results.points.len(), 2 * Format::ALL.len());
+    }
+
+    #[test]
+    fn what_is_read_wrong_is_no_figure() {
+        let files = write(100).unwrap();
+        let path = files.path(Format::Csv);
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap().replacen(",B,", ",BB,", 1)).unwrap();
+        for decoder in [Decoder::Corelane, Decoder::Library] {
+            let error = run(decoder, Format::Csv, &path, &files.expected, &mut Point::default()).unwrap_err();
+            assert!(error.to_string().starts_with("what was read is wrong"), "{error}");
+        }
+    }
+}

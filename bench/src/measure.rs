@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use corelane_server::{Answer, ChangelogBatch, Collected, JobReport, ResultFold, RunningJob, Session};
 
 use crate::engine::{refused, session};
+use crate::scaling::counters::process_cpu_ns;
 use crate::scenario::{Input, Scenario};
 
 /// How long to wait for rows before looking again.
@@ -21,11 +22,15 @@ pub struct Run {
     pub driver: &'static str,
     /// By worker: rows read, and CPU time of its thread.
     pub workers: Vec<(u64, u64)>,
+    /// CPU time of all threads, from the query's text on.
+    pub process_cpu_ns: u64,
 }
 
 impl Run {
-    pub fn of(report: &JobReport) -> Run {
+    /// A run that began when the process had used so much CPU time, and ends now.
+    pub fn of(report: &JobReport, began_cpu_ns: u64) -> Run {
         Run {
+            process_cpu_ns: process_cpu_ns().saturating_sub(began_cpu_ns),
             rows: report.rows_in,
             elapsed: report.elapsed,
             driver: report.driver,
@@ -35,6 +40,10 @@ impl Run {
 
     pub fn rows_per_second(&self) -> f64 {
         self.rows as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub fn process_cpu_ns_per_row(&self) -> f64 {
+        self.process_cpu_ns as f64 / self.rows as f64
     }
 
     /// CPU time of all workers for each row.
@@ -56,13 +65,15 @@ pub fn run(scenario: &Scenario, workers: usize) -> Result<Run> {
             execute(&mut session, &scenario.table)?;
         }
     }
+    let began_cpu_ns = process_cpu_ns();
     let Some(job) = execute(&mut session, scenario.query)? else { bail!("the query gave no job") };
     let (result, report) = fold(job)?;
+    let run = Run::of(&report, began_cpu_ns);
     scenario.expected.check(&result, scenario.keys)?;
     let (read, rows) = (report.rows_in, scenario.rows);
     ensure!(read == rows, "the job read {read} rows of {rows}");
     ensure!(report.late_rows == 0 && report.bad_rows == 0, "rows came late or were bad");
-    Ok(Run::of(&report))
+    Ok(run)
 }
 
 /// Runs a job to its end; its result as a batch would give it.

@@ -16,6 +16,7 @@ use crate::engine::{finish, refused, session};
 use crate::measure::{Run, execute, fold};
 use crate::oracle::BatchAnswer;
 use crate::results::{Point, Results};
+use crate::scaling::counters::process_cpu_ns;
 
 /// One query of the suite.
 pub struct Query {
@@ -103,6 +104,7 @@ fn measure_query(query: &Query, bids: &Bids, arguments: &NexmarkArguments) -> Re
             eprintln!("{name}, {workers} workers: {:.1} M rows/s, {cpu_ns:.2} ns CPU a row", rows_per_second / 1e6);
             point.record("rows_per_second", rows_per_second);
             point.record("cpu_ns_per_row", cpu_ns);
+            point.record("process_cpu_ns_per_row", run.process_cpu_ns_per_row());
             point.parameters.insert("driver".to_owned(), run.driver.to_owned());
         }
     }
@@ -127,14 +129,48 @@ fn check(query: &Query, bids: &Bids, answer: &BatchAnswer, workers: usize) -> Re
 /// One run into a blackhole.
 fn time(query: &Query, bids: &Bids, workers: usize) -> Result<Run> {
     let mut session = over(bids, workers)?;
+    let began_cpu_ns = process_cpu_ns();
     let job = session.query_into(query.sql, Arc::new(BlackholeSpec)).map_err(refused)?;
     let report = finish(job)?;
     complete(&report, bids)?;
-    Ok(Run::of(&report))
+    Ok(Run::of(&report, began_cpu_ns))
 }
 
 fn complete(report: &JobReport, bids: &Bids) -> Result<()> {
     ensure!(report.rows_in == bids.rows(), "the job read {} rows of {}", report.rows_in, bids.rows());
     ensure!(report.late_rows == 0 && report.bad_rows == 0, "rows came late or were bad");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_is_not_there_is_named_with_those_that_are() {
+        let error = query("q99").err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.starts_with("there is no query \"q99\" among q0, q1,"), "{error}");
+    }
+
+    #[test]
+    fn every_query_has_the_batch_engines_answer() {
+        let bids = Bids::generate(20_000).unwrap();
+        for query in QUERIES {
+            let answer = BatchAnswer::to(query.batch_sql, "bid", &bids.batches).unwrap();
+            for workers in [1, 3] {
+                check(query, &bids, &answer, workers).unwrap_or_else(|error| panic!("{}: {error:#}", query.name));
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_answer_is_no_figure() {
+        let bids = Bids::generate(20_000).unwrap();
+        let (q2, q0) = (query("q2").unwrap(), query("q0").unwrap());
+        let answer = BatchAnswer::to("SELECT auction, price + 1 FROM bid WHERE auction % 123 = 0", "bid", &bids.batches);
+        let error = check(q2, &bids, &answer.unwrap(), 2).unwrap_err().to_string();
+        assert!(error.starts_with("the answer is wrong"), "{error}");
+        let fewer = BatchAnswer::to(q0.batch_sql, "bid", &bids.batches[1..]).unwrap();
+        assert!(check(q0, &bids, &fewer, 2).is_err());
+    }
 }

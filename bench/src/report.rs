@@ -34,6 +34,7 @@ pub fn measure(results: &mut Results, make: &dyn Fn(Size) -> Result<Scenario>, m
             );
             point.record("rows_per_second", rows_per_second);
             point.record("cpu_ns_per_row", cpu_ns_per_row);
+            point.record("process_cpu_ns_per_row", run.process_cpu_ns_per_row());
             point.parameters.insert("driver".to_owned(), run.driver.to_owned());
         }
     }

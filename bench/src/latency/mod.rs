@@ -147,3 +147,19 @@ fn mark(point: &Point, figure: &str) -> Option<Mark> {
         greatest: ms(figure.greatest())?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_clocked() {
+        for workers in [1, 3] {
+            for pace in [Pace::AtOnce, Pace::WhenDue] {
+                // A run checks that no row is missing.
+                let (report, latency) = run(workers, Schedule::new(1e6, 30_001), pace).unwrap();
+                assert_eq!((report.rows_in, latency.len()), (30_001 * workers as u64, 30_001 * workers as u64));
+            }
+        }
+    }
+}
