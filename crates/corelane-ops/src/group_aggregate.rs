@@ -18,6 +18,7 @@ use corelane_stream::{
 use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{BadResults, Changes, Results, changes, emit};
 use crate::aggregate::group_table::GroupTable;
+use crate::aggregate::paged::Paged;
 use crate::aggregate::{AggregateCall, describe};
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
 
@@ -122,7 +123,7 @@ struct GroupAggregate {
     schema: SchemaRef,
     table: GroupTable,
     calls: CallSet,
-    states: Vec<GroupState>,
+    states: Paged<GroupState>,
     batches: u32,
     /// The group of each row of the batch at hand.
     groups: Vec<u32>,
@@ -140,7 +141,7 @@ impl GroupAggregate {
             schema: spec.schema(),
             table: GroupTable::new(spec.keys.iter().map(|key| spec.input.field(*key).data_type()))?,
             calls: CallSet::new(&spec.calls, &spec.input, spec.retracting)?,
-            states: Vec::new(),
+            states: Paged::default(),
             batches: 0,
             groups: Vec::new(),
             row_errors: context.row_errors(&spec.policy)?,
@@ -159,9 +160,7 @@ impl GroupAggregate {
         self.groups = groups;
         let ids = self.table.ids();
         self.calls.resize(ids);
-        if self.states.len() < ids {
-            self.states.resize(ids, GroupState::default());
-        }
+        self.states.grow(ids);
         Ok(())
     }
 
@@ -225,7 +224,8 @@ impl GroupAggregate {
         for group in &vanished {
             self.states[*group as usize] = GroupState::default();
         }
-        self.table.remove(&vanished)
+        self.table.remove(&vanished);
+        Ok(())
     }
 
     /// Keys, what is known of the groups, partial states.
@@ -329,7 +329,7 @@ impl Operator for GroupAggregate {
     }
 
     fn counters(&self) -> OperatorCounters {
-        let known = self.states.capacity() * size_of::<GroupState>();
+        let known = self.states.bytes();
         OperatorCounters {
             late_rows: 0,
             bad_rows: self.bad_rows,
