@@ -17,6 +17,7 @@ use corelane_stream::{
 use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
+use crate::aggregate::paged::Paged;
 use crate::aggregate::{AggregateCall, describe};
 use crate::bad_rows::BadRows;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
@@ -124,7 +125,7 @@ struct GroupAggregate {
     schema: SchemaRef,
     table: GroupTable,
     calls: CallSet,
-    states: Vec<GroupState>,
+    states: Paged<GroupState>,
     batches: u32,
     /// The group of each row of the batch at hand.
     groups: Vec<u32>,
@@ -141,7 +142,7 @@ impl GroupAggregate {
             schema: spec.schema(),
             table: GroupTable::new(spec.keys.iter().map(|key| spec.input.field(*key).data_type()))?,
             calls: CallSet::new(&spec.calls, &spec.input, spec.retracting)?,
-            states: Vec::new(),
+            states: Paged::default(),
             batches: 0,
             groups: Vec::new(),
             bad: BadRows::open(context, &spec.policy, &spec.policy.table)?,
@@ -159,9 +160,7 @@ impl GroupAggregate {
         self.groups = groups;
         let ids = self.table.ids();
         self.calls.resize(ids);
-        if self.states.len() < ids {
-            self.states.resize(ids, GroupState::default());
-        }
+        self.states.grow(ids);
         Ok(())
     }
 
@@ -225,7 +224,8 @@ impl GroupAggregate {
         for group in &vanished {
             self.states[*group as usize] = GroupState::default();
         }
-        self.table.remove(&vanished)
+        self.table.remove(&vanished);
+        Ok(())
     }
 
     /// Keys, what is known of the groups, partial states.
@@ -331,7 +331,7 @@ impl Operator for GroupAggregate {
     }
 
     fn counters(&self) -> OperatorCounters {
-        let known = self.states.capacity() * size_of::<GroupState>();
+        let known = self.states.bytes();
         let mut counters = OperatorCounters {
             state_keys: self.table.len() as u64,
             state_bytes: (self.table.size_bytes() + self.calls.size_bytes() + known) as u64,

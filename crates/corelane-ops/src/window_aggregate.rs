@@ -22,6 +22,7 @@ use corelane_stream::{
 use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
+use crate::aggregate::paged::Paged;
 use crate::aggregate::{AggregateCall, describe};
 use crate::group_aggregate::Phase;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
@@ -149,9 +150,12 @@ struct WindowAggregate {
     /// Ends of windows that have rows and are not closed.
     due: BTreeSet<i64>,
     /// For `Emit::Changes`, whether a group's result is out.
-    emitted: Vec<bool>,
+    emitted: Paged<bool>,
     /// For `Emit::Changes`, whether a group has no result, which has been reported.
-    failed: Vec<bool>,
+    failed: Paged<bool>,
+    /// For `Emit::Changes`, the last batch that touched a group.
+    touched_by: Paged<u32>,
+    batches: u32,
     closing: Option<Closing>,
     groups: Vec<u32>,
     pane_starts: Vec<i64>,
@@ -174,8 +178,10 @@ impl WindowAggregate {
             calls: CallSet::new(&spec.calls, &spec.input, false)?,
             slots: BTreeMap::new(),
             due: BTreeSet::new(),
-            emitted: Vec::new(),
-            failed: Vec::new(),
+            emitted: Paged::default(),
+            failed: Paged::default(),
+            touched_by: Paged::default(),
+            batches: 0,
             closing: None,
             groups: Vec::new(),
             pane_starts: Vec::new(),
@@ -213,7 +219,12 @@ impl WindowAggregate {
     }
 
     /// Repeats each row for each of its open windows; the slots are then the windows' ends.
-    fn spread(&mut self, rows: &RecordBatch, keys: &[ArrayRef]) -> Result<(RecordBatch, Vec<ArrayRef>)> {
+    fn spread(&mut self, rows: RecordBatch, keys: Vec<ArrayRef>) -> Result<(RecordBatch, Vec<ArrayRef>)> {
+        if let Window::Tumble { size_ms, .. } = self.spec.window {
+            // Each row has one window, and is here because that is open.
+            self.pane_starts.iter_mut().for_each(|start| *start += size_ms);
+            return Ok((rows, keys));
+        }
         let (mut picks, mut ends) = (Vec::new(), Vec::new());
         for (row, pane) in self.pane_starts.iter().enumerate() {
             for window in self.spec.window.windows_of_pane(*pane) {
@@ -226,7 +237,7 @@ impl WindowAggregate {
         self.pane_starts = ends;
         let picks = UInt32Array::from(picks);
         let keys = keys.iter().map(|key| take(key, &picks, None)).collect::<Result<_, _>>()?;
-        Ok((take_record_batch(rows, &picks)?, keys))
+        Ok((take_record_batch(&rows, &picks)?, keys))
     }
 
     /// Finds the groups of rows by slot and key, and notes new ones with their slots.
@@ -235,13 +246,13 @@ impl WindowAggregate {
         columns.extend_from_slice(keys);
         self.table.find_or_insert(&columns, slots.len(), &mut self.groups)?;
         self.calls.resize(self.table.ids());
-        if self.emitted.len() < self.table.ids() {
-            self.emitted.resize(self.table.ids(), false);
-            self.failed.resize(self.table.ids(), false);
-        }
+        self.emitted.grow(self.table.ids());
+        self.failed.grow(self.table.ids());
         let mut fresh = self.table.fresh().iter().copied().peekable();
-        let rows = self.groups.iter().zip(slots);
-        for (group, slot) in rows {
+        for (group, slot) in self.groups.iter().zip(slots) {
+            if fresh.peek().is_none() {
+                break;
+            }
             if fresh.next_if_eq(group).is_none() {
                 continue;
             }
@@ -271,9 +282,11 @@ impl WindowAggregate {
 
     /// Emits what this batch changed in running results.
     fn emit_running(&mut self, rows: &RecordBatch, out: &mut dyn Output) -> Result<()> {
-        let mut seen = vec![false; self.table.ids()];
-        let once = self.groups.iter().copied().filter(|group| !std::mem::replace(&mut seen[*group as usize], true));
-        let touched: Vec<u32> = once.collect();
+        self.batches = self.batches.wrapping_add(1);
+        self.touched_by.grow(self.table.ids());
+        let batch = self.batches;
+        let mut once = |group: &u32| std::mem::replace(&mut self.touched_by[*group as usize], batch) != batch;
+        let touched: Vec<u32> = self.groups.iter().copied().filter(|group| once(group)).collect();
         let emitted = touched.iter().copied().filter(|group| self.emitted[*group as usize]).collect();
         let old = Results::of(&mut self.calls, emitted)?;
         self.accumulate(rows)?;
@@ -409,7 +422,7 @@ impl WindowAggregate {
                 self.emitted[*group as usize] = false;
                 self.failed[*group as usize] = false;
             }
-            self.table.remove(&groups)?;
+            self.table.remove(&groups);
         }
         Ok(())
     }
@@ -441,7 +454,7 @@ impl Operator for WindowAggregate {
                 self.accumulate(&rows)?;
             }
             Emit::Changes => {
-                let (rows, keys) = self.spread(&rows, &keys)?;
+                let (rows, keys) = self.spread(rows, keys)?;
                 let ends = std::mem::take(&mut self.pane_starts);
                 self.find_groups(&ends, &keys)?;
                 self.pane_starts = ends;

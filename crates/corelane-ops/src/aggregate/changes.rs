@@ -123,14 +123,14 @@ pub fn changes(touched: &[u32], old: &Results, new: &Results) -> Result<Changes>
 
 /// Whether each group of both has another result.
 fn changed(old: &Results, new: &Results) -> Result<BooleanBuffer> {
+    if old.groups == new.groups {
+        return differing(&old.columns, &new.columns, old.groups.len());
+    }
     let (mut at_old, mut at_new) = (Vec::new(), Vec::new());
     let mut next = 0;
     // Both are in the same order, so a walk finds the pairs; those that vanish break it up.
-    let is_in_new: hashbrown::HashMap<u32, u32> = if old.groups == new.groups {
-        hashbrown::HashMap::new()
-    } else {
-        new.groups.iter().enumerate().map(|(position, group)| (*group, position as u32)).collect()
-    };
+    let is_in_new: hashbrown::HashMap<u32, u32> =
+        new.groups.iter().enumerate().map(|(position, group)| (*group, position as u32)).collect();
     for (position, group) in old.groups.iter().enumerate() {
         if new.groups.get(next) == Some(group) {
             at_old.push(position as u32);
@@ -143,14 +143,26 @@ fn changed(old: &Results, new: &Results) -> Result<BooleanBuffer> {
         }
     }
     let pairs = at_old.len();
-    let (at_old, at_new) = (UInt32Array::from(at_old), UInt32Array::from(at_new));
-    let mut changed = BooleanBuffer::new_unset(pairs);
-    for (old, new) in old.columns.iter().zip(&new.columns) {
+    let of = |columns: &[ArrayRef], positions: Vec<u32>| {
+        let positions = UInt32Array::from(positions);
+        columns.iter().map(|column| take(column, &positions, None)).collect::<Result<Vec<_>, _>>()
+    };
+    differing(&of(&old.columns, at_old)?, &of(&new.columns, at_new)?, pairs)
+}
+
+/// The rows in which these columns differ.
+fn differing(old: &[ArrayRef], new: &[ArrayRef], rows: usize) -> Result<BooleanBuffer> {
+    let mut changed = BooleanBuffer::new_unset(rows);
+    for (old, new) in old.iter().zip(new) {
         // Nested values do not compare; a change to an equal value does no harm.
-        changed = match distinct(&take(old, &at_old, None)?, &take(new, &at_new, None)?) {
+        changed = match distinct(old, new) {
             Ok(column) => &changed | column.values(),
-            Err(_) => BooleanBuffer::new_set(pairs),
+            Err(_) => BooleanBuffer::new_set(rows),
         };
+        // A count that grew says it all.
+        if changed.count_set_bits() == rows {
+            break;
+        }
     }
     Ok(changed)
 }

@@ -7,25 +7,24 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use corelane_stream::Result;
 
 use super::accumulators::{Accumulators, any_null, each_row};
+use super::paged::{Paged, with_pages};
 use super::slide::{At, Step, walk};
 
 pub struct Count {
-    counts: Vec<i64>,
+    counts: Paged<i64>,
     /// How many columns are arguments; order columns follow them.
     arguments: usize,
 }
 
 impl Count {
     pub fn new(arguments: usize) -> Self {
-        Count { counts: Vec::new(), arguments }
+        Count { counts: Paged::default(), arguments }
     }
 }
 
 impl Accumulators for Count {
     fn resize(&mut self, groups: usize) {
-        if self.counts.len() < groups {
-            self.counts.resize(groups, 0);
-        }
+        self.counts.grow(groups);
     }
 
     fn update(
@@ -36,10 +35,9 @@ impl Accumulators for Count {
         retract: Option<&[bool]>,
     ) -> Result<()> {
         let nulls = any_null(&columns[..self.arguments]);
-        let counts = &mut self.counts[..];
-        each_row(groups, nulls.as_ref(), keep, retract, |_, group, retracts| {
+        with_pages!(self.counts, counts => each_row(groups, nulls.as_ref(), keep, retract, |_, group, retracts| {
             counts[group] += if retracts { -1 } else { 1 };
-        });
+        }));
         Ok(())
     }
 
@@ -70,7 +68,7 @@ impl Accumulators for Count {
             None => Some(()),
         };
         let mut results = Vec::with_capacity(steps.len() / 2);
-        let add = |counts: &mut Vec<i64>, group: usize, (), retracts| counts[group] += if retracts { -1 } else { 1 };
+        let add = |counts: &mut Paged<i64>, group: usize, (), retracts| counts[group] += if retracts { -1 } else { 1 };
         walk(&mut self.counts, steps, counted, add, |counts, group| {
             results.push(counts[group]);
             Ok(())
@@ -85,6 +83,6 @@ impl Accumulators for Count {
     }
 
     fn size_bytes(&self) -> usize {
-        self.counts.capacity() * size_of::<i64>()
+        self.counts.bytes()
     }
 }

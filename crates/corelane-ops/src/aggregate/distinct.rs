@@ -15,12 +15,22 @@ use corelane_stream::{Error, Result};
 use super::accumulators::{Accumulators, any_null, counted};
 use super::group_table::GroupTable;
 use super::ordered::{read_entry, write_entry};
+use super::paged::Paged;
 
 /// The end of a chain.
 const NONE: u32 = u32::MAX;
 
+/// The first member of a group's chain.
+struct Head(u32);
+
+impl Default for Head {
+    fn default() -> Self {
+        Head(NONE)
+    }
+}
+
 /// One value of one group.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Member {
     count: i64,
     previous: u32,
@@ -32,9 +42,9 @@ pub struct Distinct {
     converter: RowConverter,
     /// Keys are the group and the arguments.
     seen: GroupTable,
-    members: Vec<Member>,
+    members: Paged<Member>,
     /// The first member of each group.
-    heads: Vec<u32>,
+    heads: Paged<Head>,
     arguments: usize,
 }
 
@@ -47,8 +57,8 @@ impl Distinct {
             inner,
             converter: RowConverter::new(fields.collect())?,
             seen: GroupTable::new([&DataType::UInt32].into_iter().chain(arguments))?,
-            members: Vec::new(),
-            heads: Vec::new(),
+            members: Paged::default(),
+            heads: Paged::default(),
             arguments: arguments.len(),
         })
     }
@@ -59,7 +69,7 @@ impl Distinct {
         columns.extend_from_slice(arguments);
         let mut ids = Vec::new();
         self.seen.find_or_insert(&columns, groups.len(), &mut ids)?;
-        self.members.resize(self.members.len().max(self.seen.ids()), Member { count: 0, previous: NONE, next: NONE });
+        self.members.grow(self.seen.ids());
         for id in self.seen.fresh() {
             self.members[*id as usize].count = 0;
         }
@@ -68,7 +78,7 @@ impl Distinct {
         for (row, (id, group)) in ids.iter().zip(groups).enumerate() {
             // Fresh members appear in the order of their rows.
             if unlinked.next_if_eq(id).is_some() {
-                let head = std::mem::replace(&mut self.heads[*group as usize], *id);
+                let head = std::mem::replace(&mut self.heads[*group as usize].0, *id);
                 self.members[*id as usize] = Member { count: 0, previous: NONE, next: head };
                 if head != NONE {
                     self.members[head as usize].previous = *id;
@@ -86,7 +96,7 @@ impl Distinct {
                 went.push((*id, *group));
             }
         }
-        self.forget(went)?;
+        self.forget(went);
         if picks.is_empty() {
             return Ok(());
         }
@@ -98,14 +108,14 @@ impl Distinct {
     }
 
     /// Drops the members that are still at zero.
-    fn forget(&mut self, mut went: Vec<(u32, u32)>) -> Result<()> {
+    fn forget(&mut self, mut went: Vec<(u32, u32)>) {
         went.retain(|(id, _)| self.members[*id as usize].count == 0);
         went.sort_unstable();
         went.dedup();
         for (id, group) in &went {
             let Member { previous, next, .. } = self.members[*id as usize];
             match previous {
-                NONE => self.heads[*group as usize] = next,
+                NONE => self.heads[*group as usize] = Head(next),
                 _ => self.members[previous as usize].next = next,
             }
             if next != NONE {
@@ -113,21 +123,21 @@ impl Distinct {
             }
         }
         let ids: Vec<u32> = went.into_iter().map(|(id, _)| id).collect();
-        if ids.is_empty() { Ok(()) } else { self.seen.remove(&ids) }
+        if !ids.is_empty() {
+            self.seen.remove(&ids);
+        }
     }
 
     fn members_of(&self, group: u32) -> impl Iterator<Item = u32> {
         let follow = |id: u32| (id != NONE).then_some(id);
-        std::iter::successors(follow(self.heads[group as usize]), move |id| follow(self.members[*id as usize].next))
+        std::iter::successors(follow(self.heads[group as usize].0), move |id| follow(self.members[*id as usize].next))
     }
 }
 
 impl Accumulators for Distinct {
     fn resize(&mut self, groups: usize) {
         self.inner.resize(groups);
-        if self.heads.len() < groups {
-            self.heads.resize(groups, NONE);
-        }
+        self.heads.grow(groups);
     }
 
     fn update(
@@ -192,15 +202,15 @@ impl Accumulators for Distinct {
     fn clear(&mut self, groups: &[u32]) {
         let ids: Vec<u32> = groups.iter().flat_map(|group| self.members_of(*group)).collect();
         for group in groups {
-            self.heads[*group as usize] = NONE;
+            self.heads[*group as usize] = Head::default();
         }
         if !ids.is_empty() {
-            self.seen.remove(&ids).expect("keys that were encoded can be decoded");
+            self.seen.remove(&ids);
         }
         self.inner.clear(groups);
     }
 
     fn size_bytes(&self) -> usize {
-        self.inner.size_bytes() + self.seen.size_bytes() + self.members.capacity() * size_of::<Member>()
+        self.inner.size_bytes() + self.seen.size_bytes() + self.members.bytes() + self.heads.bytes()
     }
 }

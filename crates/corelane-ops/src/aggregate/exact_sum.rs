@@ -15,6 +15,7 @@ use corelane_stream::wording::with_sql_types;
 use corelane_stream::{Error, Result};
 
 use super::accumulators::{Accumulators, each_row};
+use super::paged::{Paged, with_pages};
 use super::slide::{At, Step, walk};
 
 /// `high * 2^128 + low` over `count` values.
@@ -79,7 +80,7 @@ impl Finish {
 
 /// Totals of an integer or decimal argument.
 pub struct ExactSum<T> {
-    totals: Vec<Total>,
+    totals: Paged<Total>,
     finish: Finish,
     output: DataType,
     /// For messages: `SUM of "price"`.
@@ -91,7 +92,7 @@ pub struct ExactSum<T> {
 
 impl<T> ExactSum<T> {
     pub fn new(finish: Finish, output: DataType, title: String) -> Self {
-        ExactSum { totals: Vec::new(), finish, output, title, failed: Vec::new(), argument: PhantomData }
+        ExactSum { totals: Paged::default(), finish, output, title, failed: Vec::new(), argument: PhantomData }
     }
 
     fn out_of_range(&self) -> Error {
@@ -149,9 +150,7 @@ where
     T::Native: Into<i128> + TryFrom<i128>,
 {
     fn resize(&mut self, groups: usize) {
-        if self.totals.len() < groups {
-            self.totals.resize(groups, Total::default());
-        }
+        self.totals.grow(groups);
     }
 
     fn update(
@@ -163,8 +162,7 @@ where
     ) -> Result<()> {
         let argument = columns[0].as_primitive::<T>();
         let values = argument.values();
-        let totals = &mut self.totals[..];
-        each_row(groups, columns[0].nulls(), keep, retract, |row, group, retracts| {
+        with_pages!(self.totals, totals => each_row(groups, columns[0].nulls(), keep, retract, |row, group, retracts| {
             let total = &mut totals[group];
             if retracts {
                 total.subtract(values[row].into());
@@ -173,7 +171,7 @@ where
                 total.add(values[row].into());
                 total.count += 1;
             }
-        });
+        }));
         Ok(())
     }
 
@@ -219,7 +217,7 @@ where
             column.is_valid(at.row as usize).then(|| column.value(at.row as usize).into())
         };
         let mut results = Vec::with_capacity(steps.len() / 2);
-        let add = |totals: &mut Vec<Total>, group: usize, value, retracts| {
+        let add = |totals: &mut Paged<Total>, group: usize, value, retracts| {
             let total = &mut totals[group];
             if retracts {
                 total.subtract(value);
@@ -251,6 +249,6 @@ where
     }
 
     fn size_bytes(&self) -> usize {
-        self.totals.capacity() * size_of::<Total>()
+        self.totals.bytes()
     }
 }

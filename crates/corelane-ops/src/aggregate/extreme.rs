@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field};
 use corelane_stream::Result;
 
 use super::accumulators::{Accumulators, each_row};
+use super::paged::{Paged, with_pages};
 
 /// Which of two values stays.
 pub trait Prefer {
@@ -39,22 +40,20 @@ struct Best<N> {
 }
 
 pub struct Extreme<T: ArrowPrimitiveType, P> {
-    best: Vec<Best<T::Native>>,
+    best: Paged<Best<T::Native>>,
     data_type: DataType,
     prefer: PhantomData<P>,
 }
 
 impl<T: ArrowPrimitiveType, P> Extreme<T, P> {
     pub fn new(data_type: DataType) -> Self {
-        Extreme { best: Vec::new(), data_type, prefer: PhantomData }
+        Extreme { best: Paged::default(), data_type, prefer: PhantomData }
     }
 }
 
 impl<T: ArrowPrimitiveType, P: Prefer> Accumulators for Extreme<T, P> {
     fn resize(&mut self, groups: usize) {
-        if self.best.len() < groups {
-            self.best.resize(groups, Best::default());
-        }
+        self.best.grow(groups);
     }
 
     fn update(
@@ -66,13 +65,12 @@ impl<T: ArrowPrimitiveType, P: Prefer> Accumulators for Extreme<T, P> {
     ) -> Result<()> {
         assert!(retract.is_none(), "a lone best value cannot be taken away");
         let values = columns[0].as_primitive::<T>().values();
-        let best = &mut self.best[..];
-        each_row(groups, columns[0].nulls(), keep, None, |row, group, _| {
+        with_pages!(self.best, best => each_row(groups, columns[0].nulls(), keep, None, |row, group, _| {
             let (best, value) = (&mut best[group], values[row]);
             if !best.seen || P::displaces(value, best.value) {
                 *best = Best { value, seen: true };
             }
-        });
+        }));
         Ok(())
     }
 
@@ -103,6 +101,6 @@ impl<T: ArrowPrimitiveType, P: Prefer> Accumulators for Extreme<T, P> {
     }
 
     fn size_bytes(&self) -> usize {
-        self.best.capacity() * size_of::<Best<T::Native>>()
+        self.best.bytes()
     }
 }

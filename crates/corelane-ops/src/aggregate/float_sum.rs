@@ -16,6 +16,7 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Field
 use corelane_stream::{Error, Result};
 
 use super::accumulators::{Accumulators, each_row};
+use super::paged::{Paged, with_pages};
 use super::slide::{At, Step, walk};
 use super::wide::Wide;
 
@@ -152,7 +153,7 @@ impl FloatFinish {
 }
 
 pub struct FloatSum<T> {
-    totals: Vec<Total>,
+    totals: Paged<Total>,
     finish: FloatFinish,
     output: DataType,
     argument: PhantomData<T>,
@@ -160,7 +161,7 @@ pub struct FloatSum<T> {
 
 impl<T> FloatSum<T> {
     pub fn new(finish: FloatFinish, output: DataType) -> Self {
-        FloatSum { totals: Vec::new(), finish, output, argument: PhantomData }
+        FloatSum { totals: Paged::default(), finish, output, argument: PhantomData }
     }
 }
 
@@ -170,9 +171,7 @@ where
     T::Native: Into<f64>,
 {
     fn resize(&mut self, groups: usize) {
-        if self.totals.len() < groups {
-            self.totals.resize_with(groups, Total::default);
-        }
+        self.totals.grow(groups);
     }
 
     fn update(
@@ -183,10 +182,9 @@ where
         retract: Option<&[bool]>,
     ) -> Result<()> {
         let values = columns[0].as_primitive::<T>().values();
-        let totals = &mut self.totals[..];
-        each_row(groups, columns[0].nulls(), keep, retract, |row, group, retracts| {
+        with_pages!(self.totals, totals => each_row(groups, columns[0].nulls(), keep, retract, |row, group, retracts| {
             totals[group].add(values[row].into(), retracts);
-        });
+        }));
         Ok(())
     }
 
@@ -245,7 +243,7 @@ where
         };
         let mut results = Vec::with_capacity(steps.len() / 2);
         let finish = self.finish;
-        let add = |totals: &mut Vec<Total>, group: usize, value, retracts| totals[group].add(value, retracts);
+        let add = |totals: &mut Paged<Total>, group: usize, value, retracts| totals[group].add(value, retracts);
         walk(&mut self.totals, steps, value, add, |totals, group| {
             results.push(finish.of(&totals[group]));
             Ok(())
@@ -261,6 +259,6 @@ where
     }
 
     fn size_bytes(&self) -> usize {
-        self.totals.capacity() * size_of::<Total>()
+        self.totals.bytes()
     }
 }

@@ -10,6 +10,7 @@ use corelane_stream::key::hash_word;
 use corelane_stream::{Error, Result, hash_columns};
 
 use super::accumulators::{Accumulators, any_null, each_row};
+use super::paged::Paged;
 
 const PRECISION: u32 = 14;
 const REGISTERS: usize = 1 << PRECISION;
@@ -161,7 +162,7 @@ fn tau(mut x: f64) -> f64 {
 /// About how many different values each group has.
 #[derive(Default)]
 pub struct ApproxCountDistinct {
-    sketches: Vec<Sketch>,
+    sketches: Paged<Sketch>,
     hashes: Vec<u64>,
     arguments: usize,
 }
@@ -174,9 +175,7 @@ impl ApproxCountDistinct {
 
 impl Accumulators for ApproxCountDistinct {
     fn resize(&mut self, groups: usize) {
-        if self.sketches.len() < groups {
-            self.sketches.resize(groups, Sketch::default());
-        }
+        self.sketches.grow(groups);
     }
 
     fn update(
@@ -189,7 +188,7 @@ impl Accumulators for ApproxCountDistinct {
         assert!(retract.is_none(), "a sketch forgets which values it saw");
         let arguments = &columns[..self.arguments];
         hash_columns(arguments, groups.len(), &mut self.hashes)?;
-        let (sketches, hashes) = (&mut self.sketches[..], &self.hashes[..]);
+        let (sketches, hashes) = (&mut self.sketches, &self.hashes[..]);
         each_row(groups, any_null(arguments).as_ref(), keep, None, |row, group, _| {
             // One more mixing: the hash of a small number is its product alone.
             sketches[group].add(hash_word(hashes[row]));
@@ -226,7 +225,7 @@ impl Accumulators for ApproxCountDistinct {
     }
 
     fn size_bytes(&self) -> usize {
-        self.sketches.capacity() * size_of::<Sketch>()
+        self.sketches.bytes()
     }
 }
 

@@ -15,6 +15,7 @@ use arrow::row::{RowConverter, SortField};
 use corelane_stream::{Error, Result};
 
 use super::accumulators::{Accumulators, each_row};
+use super::paged::Paged;
 
 /// Encodes rows of order columns and one argument.
 struct OrderedRows {
@@ -79,7 +80,7 @@ pub enum End {
 pub struct EndRow {
     rows: OrderedRows,
     end: End,
-    best: Vec<Option<Box<[u8]>>>,
+    best: Paged<Option<Box<[u8]>>>,
     bytes: usize,
 }
 
@@ -87,7 +88,7 @@ impl EndRow {
     /// # Errors
     /// If a type has no order.
     pub fn new(end: End, argument: &DataType, order: &[DataType]) -> Result<Self> {
-        Ok(EndRow { rows: OrderedRows::new(argument, order)?, end, best: Vec::new(), bytes: 0 })
+        Ok(EndRow { rows: OrderedRows::new(argument, order)?, end, best: Paged::default(), bytes: 0 })
     }
 }
 
@@ -116,9 +117,7 @@ fn keep_best(best: &mut Option<Box<[u8]>>, row: &[u8], end: End, bytes: &mut usi
 
 impl Accumulators for EndRow {
     fn resize(&mut self, groups: usize) {
-        if self.best.len() < groups {
-            self.best.resize(groups, None);
-        }
+        self.best.grow(groups);
     }
 
     fn update(
@@ -163,7 +162,7 @@ impl Accumulators for EndRow {
     }
 
     fn size_bytes(&self) -> usize {
-        self.best.capacity() * size_of::<Option<Box<[u8]>>>() + self.bytes
+        self.best.bytes() + self.bytes
     }
 }
 
@@ -181,7 +180,7 @@ pub enum Question {
 pub struct CountedRows {
     rows: OrderedRows,
     question: Question,
-    sets: Vec<BTreeMap<Box<[u8]>, i64>>,
+    sets: Paged<BTreeMap<Box<[u8]>, i64>>,
     bytes: usize,
 }
 
@@ -192,7 +191,7 @@ impl CountedRows {
     /// # Errors
     /// If a type has no order.
     pub fn new(question: Question, argument: &DataType, order: &[DataType]) -> Result<Self> {
-        Ok(CountedRows { rows: OrderedRows::new(argument, order)?, question, sets: Vec::new(), bytes: 0 })
+        Ok(CountedRows { rows: OrderedRows::new(argument, order)?, question, sets: Paged::default(), bytes: 0 })
     }
 
     fn joined(&self, groups: &[u32], separator: &str) -> Result<ArrayRef> {
@@ -232,9 +231,7 @@ fn count_row(set: &mut BTreeMap<Box<[u8]>, i64>, row: &[u8], times: i64, bytes: 
 
 impl Accumulators for CountedRows {
     fn resize(&mut self, groups: usize) {
-        if self.sets.len() < groups {
-            self.sets.resize_with(groups, BTreeMap::new);
-        }
+        self.sets.grow(groups);
     }
 
     fn update(
@@ -299,7 +296,7 @@ impl Accumulators for CountedRows {
     }
 
     fn size_bytes(&self) -> usize {
-        self.sets.capacity() * size_of::<BTreeMap<Box<[u8]>, i64>>() + self.bytes
+        self.sets.bytes() + self.bytes
     }
 }
 

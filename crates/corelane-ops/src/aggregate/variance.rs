@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Float64Type};
 use corelane_stream::{Error, Result};
 
 use super::accumulators::{Accumulators, each_row};
+use super::paged::Paged;
 use super::slide::{At, Step, walk};
 use super::wide::Wide;
 
@@ -75,21 +76,19 @@ impl Moments {
 }
 
 pub struct Variance {
-    moments: Vec<Moments>,
+    moments: Paged<Moments>,
     spread: Spread,
 }
 
 impl Variance {
     pub fn new(spread: Spread) -> Self {
-        Variance { moments: Vec::new(), spread }
+        Variance { moments: Paged::default(), spread }
     }
 }
 
 impl Accumulators for Variance {
     fn resize(&mut self, groups: usize) {
-        if self.moments.len() < groups {
-            self.moments.resize_with(groups, Moments::default);
-        }
+        self.moments.grow(groups);
     }
 
     fn update(
@@ -101,7 +100,7 @@ impl Accumulators for Variance {
     ) -> Result<()> {
         let doubles = cast(&columns[0], &DataType::Float64)?;
         let values = doubles.as_primitive::<Float64Type>().values();
-        let moments = &mut self.moments[..];
+        let moments = &mut self.moments;
         each_row(groups, doubles.nulls(), keep, retract, |row, group, retracts| {
             moments[group].add(values[row], retracts);
         });
@@ -144,7 +143,7 @@ impl Accumulators for Variance {
         };
         let mut results = Vec::with_capacity(steps.len() / 2);
         let spread = self.spread;
-        let add = |moments: &mut Vec<Moments>, group: usize, value, retracts| moments[group].add(value, retracts);
+        let add = |moments: &mut Paged<Moments>, group: usize, value, retracts| moments[group].add(value, retracts);
         walk(&mut self.moments, steps, value, add, |moments, group| {
             results.push(moments[group].spread(spread));
             Ok(())
@@ -160,6 +159,6 @@ impl Accumulators for Variance {
 
     fn size_bytes(&self) -> usize {
         // Two sums of about five limbs each.
-        self.moments.capacity() * (size_of::<Moments>() + 80)
+        self.moments.bytes() + self.moments.len() * 80
     }
 }
