@@ -178,9 +178,7 @@ mod tests {
         let options = CsvOptions { header: true, ..CsvOptions::default() };
         check(
             infer_csv("a.csv", sample, true, &options),
-            expect![
-                "ROW<id BIGINT, price DOUBLE, ok BOOLEAN, day DATE, at TIMESTAMP(3), note STRING, mixed STRING>"
-            ],
+            expect!["ROW<id BIGINT, price DOUBLE, ok BOOLEAN, day DATE, at TIMESTAMP(3), note STRING, mixed STRING>"],
         );
         check(infer_csv("a.csv", b"1,a\n", true, &CsvOptions::default()), expect!["ROW<f0 BIGINT, f1 STRING>"]);
         check(

@@ -55,8 +55,10 @@ struct Tally {
 
 impl Tally {
     fn drop(&mut self, reason: &str) {
-        *self.dropped.entry(reason.chars().filter(|letter| !letter.is_ascii_digit()).take(120).collect()).or_default() +=
-            1;
+        *self
+            .dropped
+            .entry(reason.chars().filter(|letter| !letter.is_ascii_digit()).take(120).collect())
+            .or_default() += 1;
     }
 
     fn check(&self) {
@@ -69,7 +71,13 @@ impl Tally {
 
 /// Runs a query on each setup and compares it; false if the engine says that a number is out of
 /// range, which the oracle's wider types do not.
-fn check(folder: &Path, table: &Table, query: &Query, setups: &[Setup], wanted: &[String]) -> Result<bool, TestCaseError> {
+fn check(
+    folder: &Path,
+    table: &Table,
+    query: &Query,
+    setups: &[Setup],
+    wanted: &[String],
+) -> Result<bool, TestCaseError> {
     let script = table.declaration(folder) + &query.views + &query.sql.ours + ";";
     let mut known: Option<Vec<String>> = None;
     for setup in setups {

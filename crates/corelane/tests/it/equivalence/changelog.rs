@@ -57,7 +57,6 @@ pub fn check(batches: &[ChangelogBatch], folded: &[String]) -> Result<(), String
 fn key_columns(batch: &ChangelogBatch) -> Vec<String> {
     let schema = batch.rows().schema();
     let is_key = |name: &str| name == "ws" || name == "we" || name.starts_with('g');
-    let places: Vec<usize> =
-        (0..schema.fields().len()).filter(|place| is_key(schema.field(*place).name())).collect();
+    let places: Vec<usize> = (0..schema.fields().len()).filter(|place| is_key(schema.field(*place).name())).collect();
     csv_lines(&[batch.rows().project(&places).expect("columns of the batch")])
 }

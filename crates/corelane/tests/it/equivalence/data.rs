@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use chrono::{DateTime, NaiveDate, TimeDelta};
@@ -28,7 +28,20 @@ const START_MS: i64 = 1_704_067_200_000;
 const CSV_NULL: &str = "~";
 
 const TEXTS: [&str; 14] = [
-    "a", "b", "", "A", "ab", "x_y", "Zürich", " pad ", "50%", "日本語", "e\u{301}🎉", "say \"hi\"", "a,b\\c", "two\nlines",
+    "a",
+    "b",
+    "",
+    "A",
+    "ab",
+    "x_y",
+    "Zürich",
+    " pad ",
+    "50%",
+    "日本語",
+    "e\u{301}🎉",
+    "say \"hi\"",
+    "a,b\\c",
+    "two\nlines",
 ];
 
 /// Doubles that no sum is exact of.

@@ -7,17 +7,8 @@ use super::dialects::{Sql, joined, same, sql, two};
 use super::values::{Column, KINDS, Kind, NUMBERS, Scope, condition, literal, value};
 
 /// Kinds whose values have an order.
-const ORDERED: [Kind; 9] = [
-    Kind::Int,
-    Kind::Text,
-    Kind::Long,
-    Kind::Double,
-    Kind::Decimal,
-    Kind::Time,
-    Kind::Day,
-    Kind::Wild,
-    Kind::Far,
-];
+const ORDERED: [Kind; 9] =
+    [Kind::Int, Kind::Text, Kind::Long, Kind::Double, Kind::Decimal, Kind::Time, Kind::Day, Kind::Wild, Kind::Far];
 
 /// Where the rows that are aggregated come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

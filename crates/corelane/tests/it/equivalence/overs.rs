@@ -34,7 +34,13 @@ fn frame(choices: &mut Choices, by_rows: bool) -> Frame {
 }
 
 /// One call, the place of its FILTER being before OVER.
-fn call(choices: &mut Choices, scope: &Scope, window: &dyn Fn(&Sql) -> Sql, frame: &Frame, ordered: bool) -> (Sql, Kind) {
+fn call(
+    choices: &mut Choices,
+    scope: &Scope,
+    window: &dyn Fn(&Sql) -> Sql,
+    frame: &Frame,
+    ordered: bool,
+) -> (Sql, Kind) {
     let number = *choices.one_of(&NUMBERS);
     let kind = *choices.one_of(&[
         Kind::Int,

@@ -237,4 +237,3 @@ fn limited(choices: &mut Choices, from: &Relation) -> Sql {
         _ => sql!("{} LIMIT {}", sorted, same(choices.one_of(&[3, 1, 0, 20, 1_000]).to_string())),
     }
 }
-

@@ -91,9 +91,7 @@ pub fn literal(choices: &mut Choices, kind: Kind) -> Sql {
         Kind::Time => same(format!("TIMESTAMP '2024-01-01 00:0{}:00'", choices.below(10))),
         Kind::Day => same(format!("DATE '2024-0{}-1{}'", choices.below(9) + 1, choices.below(10))),
         Kind::Wild => same(format!("CAST('{}' AS DOUBLE)", choices.one_of(&["NaN", "0.1", "Infinity", "1e300"]))),
-        Kind::Far => {
-            same(*choices.one_of(&["9223372036854775807", "CAST(0 AS BIGINT)", "(-9223372036854775807 - 1)"]))
-        }
+        Kind::Far => same(*choices.one_of(&["9223372036854775807", "CAST(0 AS BIGINT)", "(-9223372036854775807 - 1)"])),
     }
 }
 

@@ -182,10 +182,14 @@ fn a_corrupt_parquet_file() {
     let mut spoilt = whole.clone();
     spoilt[4..100].fill(0xa5);
     place.write("spoilt.parquet", &spoilt);
-    place.refused("SELECT SUM(a) FROM 'spoilt.parquet'", 4, expect![[r#"
+    place.refused(
+        "SELECT SUM(a) FROM 'spoilt.parquet'",
+        4,
+        expect![[r#"
         error: cannot read 'spoilt.parquet' as Parquet: its row group 0 is damaged
         hint: write the file again, or fetch it again from where it came
-    "#]]);
+    "#]],
+    );
     place.write("empty.parquet", b"");
     place.refused(
         "SELECT * FROM 'empty.parquet'",

@@ -105,15 +105,15 @@ fn parquet() -> Vec<u8> {
 
 fn cases(changes_max: usize, check: impl Fn(Vec<Change>, Setup) -> Result<(), TestCaseError>) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u32>().expect("a number"));
-    let config = Config { cases: number("CORELANE_CASES").unwrap_or(CASES), failure_persistence: None, ..Config::default() };
+    let config =
+        Config { cases: number("CORELANE_CASES").unwrap_or(CASES), failure_persistence: None, ..Config::default() };
     let mut seed = [0; 32];
     seed[..4].copy_from_slice(&number("CORELANE_SEED").unwrap_or(0).to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let setup = (1usize..3, proptest::sample::select(&[1usize, 7, 8192][..]));
     let all = (proptest::collection::vec(change(), 1..changes_max), setup);
-    let checked = runner.run(&all, |(changes, (workers, batch_rows))| {
-        check(changes, Setup { workers, driver: "threads", batch_rows })
-    });
+    let checked = runner
+        .run(&all, |(changes, (workers, batch_rows))| check(changes, Setup { workers, driver: "threads", batch_rows }));
     if let Err(error) = checked {
         panic!("{error}");
     }
@@ -145,10 +145,17 @@ fn meant(line: &[u8]) -> Option<Value> {
 
 /// Whether a value of JSON can be read as this cell of CSV.
 fn agrees(value: &Value, cell: &str) -> bool {
-    let unquoted = || cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).map_or(cell.to_owned(), |cell| cell.replace("\"\"", "\""));
+    let unquoted = || {
+        cell.strip_prefix('"')
+            .and_then(|cell| cell.strip_suffix('"'))
+            .map_or(cell.to_owned(), |cell| cell.replace("\"\"", "\""))
+    };
     match value {
         Value::Null => cell.is_empty(),
-        Value::String(text) => *text == unquoted() || text.trim().parse::<f64>().ok().is_some_and(|number| Some(number) == cell.parse().ok()),
+        Value::String(text) => {
+            *text == unquoted()
+                || text.trim().parse::<f64>().ok().is_some_and(|number| Some(number) == cell.parse().ok())
+        }
         Value::Number(number) => number.to_string() == unquoted() || number.as_f64() == cell.parse::<f64>().ok(),
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => true,
     }
