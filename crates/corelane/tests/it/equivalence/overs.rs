@@ -48,7 +48,6 @@ fn call(
         Kind::Double,
         Kind::Decimal,
         Kind::Day,
-        Kind::Wild,
         Kind::Far,
         Kind::Time,
         Kind::Long,
