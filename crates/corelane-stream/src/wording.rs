@@ -13,7 +13,7 @@ pub fn io_reason(error: &io::Error) -> String {
     }
 }
 
-/// Arrow's names of types, and SQL's. `Timestamp(ms)` and its like stay: a word is not enough there.
+/// Arrow's names of types, and SQL's.
 const TYPE_NAMES: [(&str, &str); 15] = [
     ("Boolean", "BOOLEAN"),
     ("Int8", "TINYINT"),
@@ -32,8 +32,26 @@ const TYPE_NAMES: [(&str, &str); 15] = [
     ("Null", "NULL"),
 ];
 
+/// Arrow's types with an argument, and SQL's.
+const TYPES_WITH_UNITS: [(&str, &str); 9] = [
+    ("Timestamp(ms, \"UTC\")", "TIMESTAMP_LTZ(3)"),
+    ("Timestamp(µs, \"UTC\")", "TIMESTAMP_LTZ(6)"),
+    ("Timestamp(ns, \"UTC\")", "TIMESTAMP_LTZ(9)"),
+    ("Timestamp(ms)", "TIMESTAMP(3)"),
+    ("Timestamp(µs)", "TIMESTAMP(6)"),
+    ("Timestamp(ns)", "TIMESTAMP(9)"),
+    ("Time32(ms)", "TIME"),
+    ("Interval(YearMonth)", "INTERVAL YEAR TO MONTH"),
+    ("Interval(MonthDayNano)", "INTERVAL DAY TO SECOND"),
+];
+
 /// A message in which types are called as SQL calls them.
 pub fn with_sql_types(message: &str) -> String {
+    let replaced = TYPES_WITH_UNITS
+        .iter()
+        .filter(|(arrow, _)| message.contains(arrow))
+        .fold(None, |text: Option<String>, (arrow, sql)| Some(text.as_deref().unwrap_or(message).replace(arrow, sql)));
+    let message = replaced.as_deref().unwrap_or(message);
     let mut out = String::with_capacity(message.len());
     let mut rest = message;
     while !rest.is_empty() {
@@ -64,5 +82,6 @@ mod tests {
         let text = "cannot coerce Int64 + Utf8View to valid types, not Decimal128(38, 0) or MyInt64";
         assert_eq!(with_sql_types(text), "cannot coerce BIGINT + STRING to valid types, not DECIMAL(38, 0) or MyInt64");
         assert_eq!(with_sql_types("(Int8)"), "(TINYINT)");
+        assert_eq!(with_sql_types("a Timestamp(ms) or List(Time32(ms))"), "a TIMESTAMP(3) or List(TIME)");
     }
 }

@@ -1,7 +1,7 @@
 //! Types as SQL writes them.
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use datafusion_common::Result;
 
 use super::call::Call;
@@ -42,6 +42,8 @@ fn name_of(data_type: &DataType) -> String {
             let fields: Vec<String> = fields.iter().map(|inner| field(inner)).collect();
             format!("ROW<{}>", fields.join(", "))
         }
+        DataType::Interval(IntervalUnit::YearMonth) => "INTERVAL YEAR TO MONTH".to_owned(),
+        DataType::Interval(_) => "INTERVAL DAY TO SECOND".to_owned(),
         other => other.to_string().to_uppercase(),
     }
 }
