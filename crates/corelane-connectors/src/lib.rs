@@ -85,9 +85,25 @@ pub fn check_options(connector: &dyn Connector, given: &TableOptions) -> Result<
         let message = format!("connector '{}' has no option '{name}'", connector.name());
         return Err(Error::invalid(message).with_hint(hint));
     }
+    check_formats(given)?;
     let missing: Vec<_> = known.iter().filter(|option| option.required && !given.contains_key(option.name)).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let list = missing.iter().map(|option| format!("'{}'", option.name)).collect::<Vec<_>>().join(", ");
     Err(Error::invalid(format!("connector '{}' needs the option {list}", connector.name()))
         .with_hint(format!("add '{}' = '..' to WITH (..): {}", first.name, first.help)))
+}
+
+/// Refuses an option of another format than the table's, which would do nothing.
+fn check_formats(given: &TableOptions) -> Result<()> {
+    let formats = ["json", "csv", "parquet"];
+    let Some(format) = given.get("format").filter(|format| formats.contains(&format.as_str())) else { return Ok(()) };
+    let of_another = |name: &&String| {
+        let prefix = name.split('.').next().unwrap_or_default();
+        formats.contains(&prefix) && prefix != format
+    };
+    match given.keys().find(of_another) {
+        Some(name) => Err(Error::invalid(format!("option '{name}' is not of the format '{format}'"))
+            .with_hint("leave it out, or choose its format")),
+        None => Ok(()),
+    }
 }

@@ -124,9 +124,10 @@ impl<'a> Options<'a> {
     /// If the value is none of them.
     pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
         let accepted = choices.iter().map(|(word, _)| format!("'{word}'")).collect::<Vec<_>>().join(", ");
-        self.read(name, &accepted, |text| {
+        let chosen = self.read(name, &accepted, |text| {
             choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice)
-        })
+        });
+        chosen.map_err(|error| meant(error, self.text(name), choices.iter().map(|(word, _)| *word)))
     }
 
     fn read<T>(&self, name: &str, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
@@ -141,6 +142,14 @@ impl<'a> Options<'a> {
 /// The error for a value that an option does not take.
 pub fn wrong_value(name: &str, value: &str, accepted: &str) -> Error {
     Error::invalid(format!("option '{name}' has the value '{value}'")).with_hint(format!("it takes {accepted}"))
+}
+
+/// Puts the accepted word that is most like the value found into the error's hint.
+pub(crate) fn meant<'a>(error: Error, value: Option<&str>, accepted: impl IntoIterator<Item = &'a str>) -> Error {
+    match (value.and_then(|value| did_you_mean(value, accepted)), error.hint().map(str::to_owned)) {
+        (Some(like), Some(hint)) => error.with_hint(format!("did you mean '{like}'? {hint}")),
+        (Some(_), None) | (None, _) => error,
+    }
 }
 
 /// The candidate most like `name`, if one is like it at all.

@@ -14,7 +14,7 @@ use corelane_connectors::FileRowErrors;
 use corelane_runtime::{JobSetup, MachineFacts, RuntimeConfig, probe};
 use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, parse_script};
 use corelane_sql::{Catalog, Functions, PlanOptions, Planner, Relation, SqlError, explain};
-use corelane_stream::{Clock, Dataflow, Error, ErrorKind, Result, SinkSpec, SourceSpec};
+use corelane_stream::{Clock, Dataflow, Error, ErrorKind, OptionDef, Result, SinkSpec, SourceSpec};
 
 use crate::collect::collect;
 use crate::config::Settings;
@@ -315,7 +315,7 @@ impl Session {
             }
             StatementKind::ShowFunctions => Ok(show_functions()),
             StatementKind::ShowConnectors => Ok(self.show_connectors()),
-            StatementKind::ShowCreate { name, .. } => self.show_create(name),
+            StatementKind::ShowCreate { kind, name } => self.show_create(*kind, name),
             StatementKind::Describe(name) => self.describe(name),
             StatementKind::Explain { statement: inner, .. } => self.explain_statement(inner),
             StatementKind::Insert(insert) => self.insert(std::slice::from_ref(insert)),
@@ -450,43 +450,58 @@ impl Session {
 
     fn show_connectors(&self) -> Answer {
         let connectors = self.catalog.connectors.all();
+        let described = |connector: &str, option: &OptionDef| {
+            [
+                connector.to_owned(),
+                option.name.to_owned(),
+                option.default.unwrap_or_default().to_owned(),
+                option.required.to_string(),
+                option.help.to_owned(),
+            ]
+        };
+        let of_all = corelane_connectors::POLICY_OPTIONS.iter().map(|option| described("any", option));
         rows(
             ["connector", "option", "default", "required", "help"],
-            connectors.iter().flat_map(|connector| {
-                let head = [
-                    connector.name().to_owned(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    connector.help().to_owned(),
-                ];
-                let options = connector.options();
-                std::iter::once(head).chain(options.into_iter().map(|option| {
-                    [
+            connectors
+                .iter()
+                .flat_map(|connector| {
+                    let head = [
                         connector.name().to_owned(),
-                        option.name.to_owned(),
-                        option.default.unwrap_or_default().to_owned(),
-                        option.required.to_string(),
-                        option.help.to_owned(),
-                    ]
-                }))
-            }),
+                        String::new(),
+                        String::new(),
+                        String::new(),
+                        connector.help().to_owned(),
+                    ];
+                    let options = connector.options().into_iter().map(|option| described(connector.name(), &option));
+                    std::iter::once(head).chain(options.collect::<Vec<_>>())
+                })
+                .chain(of_all),
         )
     }
 
-    fn show_create(&self, name: &corelane_sql::parse::ObjectName) -> Result<Answer, Stop> {
+    fn show_create(
+        &self,
+        kind: corelane_sql::parse::DropKind,
+        name: &corelane_sql::parse::ObjectName,
+    ) -> Result<Answer, Stop> {
+        use corelane_sql::parse::DropKind;
         let simple = corelane_sql::create::simple_name(name)?;
-        let text = match self.catalog.get(&simple) {
-            Some(Relation::Table(table)) => &table.text,
-            Some(Relation::View(view)) => &view.text,
-            None => return Err(Stop::Sql(self.unknown("table or view", &simple).at_node(name))),
+        let (what, hint) = match (kind, self.catalog.get(&simple)) {
+            (DropKind::Table, Some(Relation::Table(table))) => return Ok(Answer::Text(table.text.clone())),
+            (DropKind::View, Some(Relation::View(view))) => return Ok(Answer::Text(view.text.clone())),
+            (DropKind::Table, Some(Relation::View(_))) => ("table", Some("it is a view: SHOW CREATE VIEW")),
+            (DropKind::View, Some(Relation::Table(_))) => ("view", Some("it is a table: SHOW CREATE TABLE")),
+            (DropKind::Table, None) => ("table", None),
+            (DropKind::View, None) => ("view", None),
         };
-        Ok(Answer::Text(text.clone()))
+        let mut error = self.unknown(what, &simple);
+        error.hint = hint.map(|hint| format!("{hint} {simple}")).or(error.hint);
+        Err(Stop::Sql(error.at_node(name)))
     }
 
     fn describe(&self, name: &corelane_sql::parse::ObjectName) -> Result<Answer, Stop> {
         let simple = corelane_sql::create::simple_name(name)?;
-        let columns: Vec<[String; 5]> = match self.catalog.get(&simple) {
+        let columns: Vec<[String; 6]> = match self.catalog.get(&simple) {
             None => return Err(Stop::Sql(self.unknown("table or view", &simple).at_node(name))),
             Some(Relation::Table(table)) => corelane_sql::create::describe_table(table),
             Some(Relation::View(view)) => {
@@ -494,7 +509,7 @@ impl Session {
                 corelane_sql::create::describe_view(view, &bound.schema())
             }
         };
-        Ok(rows(["name", "type", "null", "key", "extras"], columns))
+        Ok(rows(["name", "type", "null", "key", "extras", "watermark"], columns))
     }
 }
 

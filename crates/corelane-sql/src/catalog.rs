@@ -40,8 +40,8 @@ pub trait Connectors: fmt::Debug + Send + Sync {
 pub enum ColumnSource {
     /// The outside; its position in the physical schema.
     Physical(usize),
-    /// An expression over the table's physical and metadata columns.
-    Computed(Box<Expr>),
+    /// An expression over the table's physical and metadata columns, and how it was written.
+    Computed { expression: Box<Expr>, text: String },
     /// What the source knows about the row: `file.path`.
     Metadata(String),
 }

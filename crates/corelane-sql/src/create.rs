@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use corelane_stream::{Connector, SourceSpec, TableDefinition, TableOptions, sql_type};
+use corelane_stream::source::METADATA_POSITION;
+use corelane_stream::{Connector, Error, SourceSpec, TableDefinition, TableOptions, sql_type};
 use datafusion_common::DFSchema;
 use datafusion_expr::ExprSchemable;
 use sqlparser::ast::{Ident, ObjectName};
@@ -11,7 +12,7 @@ use sqlparser::ast::{Ident, ObjectName};
 use crate::bind::{Functions, bind_expression, bind_query};
 use crate::catalog::{
     Backing, Catalog, Column, ColumnSource, Relation, TIME_EVENT, TIME_PROCESSING, Table, TableWatermark, View,
-    closest, with_time,
+    closest, is_event_time, is_processing_time, with_time,
 };
 use crate::error::SqlError;
 use crate::parse::{
@@ -135,7 +136,7 @@ fn complete(
     text: &str,
 ) -> Result<Table, SqlError> {
     let name = simple_name(&statement.name)?;
-    add_columns(catalog, functions, &mut declaration, &statement.columns)?;
+    add_columns(catalog, functions, &mut declaration, &statement.columns, &backing)?;
     if let Some(watermark) = &statement.watermark {
         declaration.watermark = Some(bind_watermark(catalog, functions, &declaration, watermark)?);
     }
@@ -150,7 +151,28 @@ fn complete(
     if !statement.primary_key.is_empty() {
         declaration.primary_key = named_columns(&statement.primary_key, "PRIMARY KEY")?;
     }
-    assemble(catalog, name, declaration, backing, text).map_err(|error| error.at(error_span(statement)))
+    let table = assemble(catalog, name, declaration, backing, text)
+        .and_then(|table| check_values(&table).map(|()| table))
+        .map_err(|error| option_named(statement, error).at(error_span(statement)))?;
+    Ok(table)
+}
+
+/// Options are read when a table is used; a wrong value is told when it is declared. A table that
+/// can only be read, or only be written, is fine.
+fn check_values(table: &Table) -> Result<(), SqlError> {
+    let of_option = |error: &Error| error.message().starts_with("option '");
+    match (table.source(), table.sink()) {
+        (Ok(_), Ok(_)) => Ok(()),
+        (Err(error), Err(_)) => Err(error.into()),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) if of_option(&error) => Err(error.into()),
+        (Err(_), Ok(_)) | (Ok(_), Err(_)) => Ok(()),
+    }
+}
+
+/// Points at the value of the option that an error names.
+fn option_named(statement: &CreateTable, error: SqlError) -> SqlError {
+    let named = statement.options.iter().find(|option| error.message.contains(&format!("'{}'", option.key)));
+    error.at(named.and_then(|option| option.value_span))
 }
 
 /// Errors of a table's options point at its options.
@@ -197,6 +219,7 @@ fn add_columns(
     functions: &Functions,
     declaration: &mut Declaration,
     columns: &[ColumnDef],
+    backing: &Backing,
 ) -> Result<(), SqlError> {
     let mut computed = Vec::new();
     for definition in columns {
@@ -221,11 +244,11 @@ fn add_columns(
                     .columns
                     .push(Column { field: field(data_type, !not_null)?, source: ColumnSource::Physical(physical) });
             }
-            ColumnKind::Metadata { data_type, from, .. } => {
+            ColumnKind::Metadata { data_type, not_null, from, is_virtual: _ } => {
                 let key = from.clone().unwrap_or_else(|| name.clone());
-                declaration
-                    .columns
-                    .push(Column { field: field(data_type, true)?, source: ColumnSource::Metadata(key) });
+                let field = field(data_type, !not_null)?;
+                check_metadata(&key, &field, backing).map_err(|error| error.at(Some(definition.span)))?;
+                declaration.columns.push(Column { field, source: ColumnSource::Metadata(key) });
             }
             ColumnKind::Computed { expr } => {
                 computed.push((declaration.columns.len() + computed.len(), definition, expr))
@@ -234,17 +257,45 @@ fn add_columns(
     }
     let base = base_schema(&declaration.columns)?;
     for (index, definition, expression) in computed {
-        let expression =
+        let bound =
             bind_expression(catalog, functions, expression, &base).map_err(|error| error.at(Some(definition.span)))?;
-        let (_, field) = expression.to_field(&base).map_err(crate::bind::sql_error)?;
+        let (_, field) = bound.to_field(&base).map_err(crate::bind::sql_error)?;
         let name = &definition.name.value;
-        let processing = is_proctime(&expression);
+        let processing = is_proctime(&bound);
         let mut field = Field::new(name, field.data_type().clone(), true);
         if processing {
             field = with_time(&field, TIME_PROCESSING);
         }
-        let column = Column { field: Arc::new(field), source: ColumnSource::Computed(Box::new(expression)) };
+        let source = ColumnSource::Computed { expression: Box::new(bound), text: expression.to_string() };
+        let column = Column { field: Arc::new(field), source };
         declaration.columns.insert(index.min(declaration.columns.len()), column);
+    }
+    Ok(())
+}
+
+/// What a source knows of its rows is only ever read, so VIRTUAL or not makes no difference.
+fn check_metadata(key: &str, field: &Field, backing: &Backing) -> Result<(), SqlError> {
+    let (what, known) = match backing {
+        Backing::Connector(connector) => (format!("connector '{}'", connector.name()), connector.metadata()),
+        Backing::Source(source) => (format!("a {}", source.name()), &[][..]),
+    };
+    if !known.contains(&key) {
+        return Err(SqlError::new(format!("{what} has no metadata '{key}'")).with_hint(
+            match closest(key, known.iter().copied()) {
+                Some(close) => format!("did you mean '{close}'?"),
+                None if known.is_empty() => "it has none".to_owned(),
+                None => format!("it has {}", known.join(", ")),
+            },
+        ));
+    }
+    let data_type = field.data_type();
+    if key == METADATA_POSITION && !data_type.is_numeric() && *data_type != DataType::Utf8View {
+        return Err(SqlError::new(format!(
+            "column {:?} is a {}, and the metadata '{key}' is a number",
+            field.name(),
+            sql_type(data_type)
+        ))
+        .with_hint("declare it as BIGINT"));
     }
     Ok(())
 }
@@ -261,7 +312,7 @@ fn is_proctime(expression: &datafusion_expr::Expr) -> bool {
 fn base_schema(columns: &[Column]) -> Result<DFSchema, SqlError> {
     let fields: Vec<FieldRef> = columns
         .iter()
-        .filter(|column| !matches!(column.source, ColumnSource::Computed(_)))
+        .filter(|column| !matches!(column.source, ColumnSource::Computed { .. }))
         .map(|column| column.field.clone())
         .collect();
     DFSchema::try_from(Schema::new(fields)).map_err(crate::bind::sql_error)
@@ -334,22 +385,6 @@ fn assemble(
         .filter(|column| matches!(column.source, ColumnSource::Physical(_)))
         .map(|column| column.field.clone())
         .collect();
-    let (what, metadata) = match &backing {
-        Backing::Connector(connector) => (format!("connector '{}'", connector.name()), connector.metadata()),
-        Backing::Source(source) => (format!("a {}", source.name()), &[][..]),
-    };
-    for column in &declaration.columns {
-        if let ColumnSource::Metadata(key) = &column.source
-            && !metadata.contains(&key.as_str())
-        {
-            let known = metadata.join(", ");
-            return Err(SqlError::new(format!("{what} has no metadata {key:?}")).with_hint(if known.is_empty() {
-                "it has none".to_owned()
-            } else {
-                format!("it has {known}")
-            }));
-        }
-    }
     let policy = catalog.connectors.row_policy(&name, &declaration.options)?;
     let definition = TableDefinition {
         name,
@@ -380,7 +415,7 @@ fn inherited(catalog: &Catalog, like: &LikeClause) -> Result<Declaration, SqlErr
     for column in &base.columns {
         let keep = match column.source {
             ColumnSource::Physical(_) => true,
-            ColumnSource::Computed(_) => included(LikeFeature::Generated),
+            ColumnSource::Computed { .. } => included(LikeFeature::Generated),
             ColumnSource::Metadata(_) => included(LikeFeature::Metadata),
         };
         if keep {
@@ -434,6 +469,13 @@ pub fn create_view(
     text: &str,
 ) -> Result<View, SqlError> {
     let name = simple_name(&statement.name)?;
+    for (index, column) in statement.columns.iter().enumerate() {
+        if statement.columns[..index].iter().any(|other| other.value == column.value) {
+            return Err(
+                SqlError::new(format!("view {name:?} has the column {:?} twice", column.value)).at_ident(column)
+            );
+        }
+    }
     let plan = bind_query(catalog, functions, &statement.query)?;
     let columns: Vec<String> = statement.columns.iter().map(|column| column.value.clone()).collect();
     let found = plan.schema().fields().len();
@@ -450,41 +492,48 @@ pub fn create_view(
     })
 }
 
-/// A table's columns for `DESCRIBE`: name, type, nullable, key, extras.
-pub fn describe_table(table: &Table) -> Vec<[String; 5]> {
+/// A table's columns for `DESCRIBE`, as Flink shows them: name, type, null, key, extras, watermark.
+pub fn describe_table(table: &Table) -> Vec<[String; 6]> {
+    let keys = &table.definition.primary_key;
     let row = |(index, column): (usize, &Column)| {
-        let mut extras = match &column.source {
-            ColumnSource::Physical(_) => Vec::new(),
-            ColumnSource::Computed(expression) => vec![format!("AS {expression}")],
-            ColumnSource::Metadata(key) => vec![format!("METADATA FROM '{key}'")],
-        };
-        if let Some(watermark) = table.watermark.as_ref().filter(|watermark| watermark.column == index) {
-            extras.push(format!("WATERMARK AS {}", watermark.text));
-        }
         let name = column.field.name();
-        let key = if table.definition.primary_key.contains(name) { "PRI" } else { "" };
+        let is_key = keys.contains(name);
+        let extras = match &column.source {
+            ColumnSource::Physical(_) => String::new(),
+            ColumnSource::Computed { text, .. } => format!("AS {text}"),
+            ColumnSource::Metadata(key) if key == name => "METADATA".to_owned(),
+            ColumnSource::Metadata(key) => format!("METADATA FROM '{key}'"),
+        };
+        let watermark = table.watermark.as_ref().filter(|watermark| watermark.column == index);
         [
             name.clone(),
-            sql_type(column.field.data_type()),
-            column.field.is_nullable().to_string(),
-            key.to_owned(),
-            extras.join(", "),
+            described_type(&column.field),
+            // The columns of a key are never null.
+            (column.field.is_nullable() && !is_key).to_string().to_uppercase(),
+            if is_key { format!("PRI({})", keys.join(", ")) } else { String::new() },
+            extras,
+            watermark.map_or_else(String::new, |watermark| watermark.text.clone()),
         ]
     };
     table.columns.iter().enumerate().map(row).collect()
 }
 
 /// A view's columns for `DESCRIBE`.
-pub fn describe_view(view: &View, schema: &Schema) -> Vec<[String; 5]> {
+pub fn describe_view(view: &View, schema: &Schema) -> Vec<[String; 6]> {
     let names = view.columns.iter().map(Some).chain(std::iter::repeat(None));
     let row = |(field, name): (&FieldRef, Option<&String>)| {
-        [
-            name.unwrap_or(field.name()).clone(),
-            sql_type(field.data_type()),
-            field.is_nullable().to_string(),
-            String::new(),
-            String::new(),
-        ]
+        let nullable = field.is_nullable().to_string().to_uppercase();
+        let none = String::new;
+        [name.unwrap_or(field.name()).clone(), described_type(field), nullable, none(), none(), none()]
     };
     schema.fields().iter().zip(names).map(row).collect()
+}
+
+fn described_type(field: &Field) -> String {
+    let name = sql_type(field.data_type());
+    match field.data_type() {
+        DataType::Timestamp(_, _) if is_event_time(field) => format!("{name} *ROWTIME*"),
+        DataType::Timestamp(_, _) if is_processing_time(field) => format!("{name} *PROCTIME*"),
+        _ => name,
+    }
 }

@@ -8,7 +8,7 @@ use datafusion_common::{Column, ExprSchema};
 use datafusion_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Query;
 
-use crate::bind::{Functions, bind_query, sql_error};
+use crate::bind::{Functions, bind_query, blame, sql_error};
 use crate::catalog::{Catalog, Relation, Table, closest};
 use crate::create::simple_name;
 use crate::error::SqlError;
@@ -33,11 +33,23 @@ pub struct Planner<'a> {
 
 /// A bound query: its schema is known before it has a destination.
 pub struct BoundQuery {
+    query: Box<Query>,
     plan: LogicalPlan,
     emit_changes: bool,
+    /// The query says EMIT FINAL.
+    only_final: bool,
 }
 
 impl BoundQuery {
+    /// Results that change for as long as rows come are never final.
+    fn check_final(&self, mode: &ChangelogMode) -> Result<(), SqlError> {
+        if self.only_final && *mode != ChangelogMode::Append {
+            return Err(SqlError::new("EMIT FINAL takes a query whose results are final")
+                .with_hint("group by a window, or leave EMIT FINAL out"));
+        }
+        Ok(())
+    }
+
     /// The columns of the result.
     pub fn schema(&self) -> SchemaRef {
         physical_schema(self.plan.schema())
@@ -51,7 +63,8 @@ impl Planner<'_> {
     /// If something in it is unknown, ill-typed or not supported; the error points at it.
     pub fn bind(&self, query: &Query, emit: Option<Emit>) -> Result<BoundQuery, SqlError> {
         let plan = bind_query(self.catalog, self.functions, query)?;
-        Ok(BoundQuery { plan, emit_changes: emit == Some(Emit::Changes) || self.view_emits_changes(query) })
+        let emit_changes = emit == Some(Emit::Changes) || self.view_emits_changes(query);
+        Ok(BoundQuery { query: Box::new(query.clone()), plan, emit_changes, only_final: emit == Some(Emit::Final) })
     }
 
     /// A view declared with EMIT CHANGES gives changes to whoever reads it.
@@ -75,10 +88,18 @@ impl Planner<'_> {
         name: &str,
         sink: Arc<dyn SinkSpec>,
     ) -> Result<(Dataflow, ChangelogMode), SqlError> {
-        let mut lowering = Lowering::new(self.lower_options());
-        let relation = lowering.query(&query.plan, query.emit_changes)?;
-        let mode = lowering.sink(vec![relation], name, sink)?;
-        Ok((lowering.finish(), mode))
+        let lowered = |plan: &LogicalPlan| {
+            let mut lowering = Lowering::new(self.lower_options());
+            let relation = lowering.query(plan, query.emit_changes)?;
+            let mode = lowering.sink(vec![relation], name, sink.clone())?;
+            query.check_final(&mode)?;
+            Ok((lowering.finish(), mode))
+        };
+        lowered(&query.plan).map_err(|error| {
+            blame(query.query.as_ref(), error, |query| {
+                lowered(&bind_query(self.catalog, self.functions, query)?).map(drop)
+            })
+        })
     }
 
     /// One dataflow for all inserts of a statement set.
@@ -91,8 +112,18 @@ impl Planner<'_> {
         for insert in inserts {
             let table = self.target(insert)?;
             let bound = self.bind(&insert.query, insert.emit)?;
-            let plan = fitted(bound.plan, insert, &table)?;
-            let relation = lowering.query(&plan, bound.emit_changes).map_err(|error| error.at(Some(insert.span)))?;
+            let plan = fitted(bound.plan.clone(), insert, &table)?;
+            let lowered = lowering.query(&plan, bound.emit_changes).and_then(|relation| {
+                bound.check_final(&relation.mode)?;
+                Ok(relation)
+            });
+            let relation = lowered.map_err(|error| {
+                let attempt = |query: &Query| {
+                    let plan = fitted(bind_query(self.catalog, self.functions, query)?, insert, &table)?;
+                    Lowering::new(self.lower_options()).query(&plan, bound.emit_changes).map(drop)
+                };
+                blame(bound.query.as_ref(), error, attempt).at(Some(insert.span))
+            })?;
             match targets.iter_mut().find(|target| target.table.name() == table.name()) {
                 Some(target) => target.relations.push(relation),
                 None => targets.push(Target { table, insert, relations: vec![relation] }),

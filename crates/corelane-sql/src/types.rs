@@ -13,7 +13,7 @@ use sqlparser::ast::{
 };
 
 use crate::error::SqlError;
-use crate::parse::{MULTISET, NOT_NULL, TIMESTAMP_LTZ};
+use crate::parse::{MULTISET, NOT_NULL, RAW, TIMESTAMP_LTZ};
 
 /// Digits of a DECIMAL at most: what 128 bits hold.
 pub const DECIMAL_PRECISION_MAX: u8 = 38;
@@ -22,7 +22,7 @@ pub const DECIMAL_PRECISION_MAX: u8 = 38;
 pub const INSTANT_ZONE: &str = "UTC";
 
 /// The names of types, for a did-you-mean.
-const TYPE_NAMES: &[&str] = &[
+pub(crate) const TYPE_NAMES: &[&str] = &[
     "ARRAY",
     "BIGINT",
     "BINARY",
@@ -151,18 +151,8 @@ fn named(name: &ObjectName, modifiers: &[String]) -> Result<ArrowType, SqlError>
             Ok(ArrowType::Timestamp(timestamp_unit(precision)?, Some(INSTANT_ZONE.into())))
         }
         MULTISET => Err(SqlError::new("MULTISET is not supported").with_hint("use MAP<element, INT>, or an ARRAY")),
-        "RAW" => Err(SqlError::new("RAW is not supported").with_hint("use BYTES")),
-        _ => {
-            let error = SqlError::new(format!("{name} is not a type")).at_node(name);
-            let closest = TYPE_NAMES
-                .iter()
-                .map(|known| (strsim::damerau_levenshtein(&written, known), known))
-                .min_by_key(|&(distance, _)| distance);
-            Err(match closest {
-                Some((distance, known)) if distance <= 2 => error.with_hint(format!("did you mean {known}?")),
-                _ => error,
-            })
-        }
+        RAW => Err(SqlError::new("RAW is not supported").with_hint("use BYTES")),
+        _ => Err(SqlError::new(format!("{name} is not a type")).at_node(name)),
     }
 }
 
@@ -185,6 +175,11 @@ fn refuse(data_type: &DataType) -> SqlError {
         DataType::Int2(_) | DataType::Int16 => "use SMALLINT",
         DataType::Time(..) => "use TIME without a zone",
         DataType::Array(_) => "use ARRAY<T>",
+        DataType::TinyIntUnsigned(_)
+        | DataType::SmallIntUnsigned(_)
+        | DataType::IntUnsigned(_)
+        | DataType::IntegerUnsigned(_)
+        | DataType::BigIntUnsigned(_) => "numbers have a sign: use the next wider type",
         _ => return error,
     };
     error.with_hint(hint)

@@ -113,6 +113,8 @@ mod tests {
         assert_eq!(with_sql_types(text), "cannot coerce BIGINT + STRING to valid types, not DECIMAL(38, 0) or MyInt64");
         assert_eq!(with_sql_types("(Int8)"), "(TINYINT)");
         assert_eq!(with_sql_types("CAST(a AS Timestamp(ms))"), "CAST(a AS TIMESTAMP(3))");
+        assert_eq!(with_sql_types(r#"a Timestamp(µs, "UTC") or Time32(ms)"#), "a TIMESTAMP_LTZ(6) or TIME(3)");
+        assert_eq!(with_sql_types("Interval(MonthDayNano)"), "INTERVAL DAY TO SECOND");
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub mod infer;
 
 use corelane_stream::{Error, OptionDef, Result, TableOptions};
 
-use crate::options::{Options, wrong_value};
+use crate::options::{Options, meant, wrong_value};
 use decode::value::TimestampStyle;
 
 /// Options of the formats as sources read them, for checking, `SHOW CONNECTORS` and the docs.
@@ -120,7 +120,10 @@ impl FormatOptions {
             "json" => json_options(&options).map(FormatOptions::Json),
             "csv" => csv_options(&options).map(FormatOptions::Csv),
             "parquet" => Ok(FormatOptions::Parquet),
-            other => Err(wrong_value("format", other, "'json', 'csv' or 'parquet'")),
+            other => {
+                let error = wrong_value("format", other, "'json', 'csv' or 'parquet'");
+                Err(meant(error, Some(other), ["json", "csv", "parquet"]))
+            }
         }
     }
 

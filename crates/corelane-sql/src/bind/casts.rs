@@ -15,6 +15,7 @@ use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
 
 use super::context::Functions;
+use super::literals::check_constant;
 use super::row_cast::{goes_by_place, row_cast};
 
 /// The function that casts to text.
@@ -53,6 +54,9 @@ pub(super) fn rewrite_expression(expression: Expr, schema: &DFSchema, functions:
 
 fn rewrite_with(expression: Expr, schema: &DFSchema, cast: &Arc<ScalarUDF>) -> Result<Transformed<Expr>> {
     expression.transform_up(|expression| {
+        if let Expr::BinaryExpr(operation) = &expression {
+            check_constant(operation, schema)?;
+        }
         if let Expr::Negative(inner) = &expression {
             let data_type = inner.get_type(schema)?;
             if data_type.is_signed_integer() && !matches!(inner.as_ref(), Expr::Literal(_, _)) {

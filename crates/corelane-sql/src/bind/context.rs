@@ -12,7 +12,9 @@ use corelane_stream::Clock;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DataFusionError, Result, TableReference, plan_err};
 use datafusion_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
-use datafusion_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, TableType, WindowUDF};
+use datafusion_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, TableType, WindowUDF,
+};
 use datafusion_sql::planner::SqlToRel;
 use sqlparser::ast::{self, Query};
 
@@ -20,7 +22,7 @@ use super::aggregates::aggregate_udfs;
 use super::relation::WindowRelations;
 use super::rewrite::rewrite_query;
 use super::window_functions::window_udfs;
-use super::{expressions, parser_options};
+use super::{expressions, literals, parser_options, star, supported};
 use crate::catalog::{Catalog, Relation, Table};
 use crate::create::infer_table;
 use crate::functions::scalar_functions;
@@ -122,9 +124,34 @@ impl<'a> BindContext<'a> {
 
     /// Names and types of a query, before coercion.
     pub fn plan_query(&self, query: &Query) -> Result<LogicalPlan> {
+        let ours = |error| DataFusionError::External(Box::new(error));
+        supported::check_query(query).map_err(ours)?;
         let mut query = query.clone();
-        rewrite_query(&mut query, &self.windows).map_err(|error| DataFusionError::External(Box::new(error)))?;
-        SqlToRel::new_with_options(self, parser_options()).sql_statement_to_plan(ast::Statement::Query(Box::new(query)))
+        rewrite_query(&mut query, &self.windows).map_err(ours)?;
+        let plan = match self.plan_rewritten(query.clone()) {
+            Err(error) if error.find_root().strip_backtrace().contains(star::NAMES_TWICE) => {
+                star::write_out(&mut query, &|star| {
+                    let plan = self.plan_rewritten(star)?;
+                    Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+                })?;
+                self.plan_rewritten(query)?
+            }
+            planned => planned?,
+        };
+        literals::narrow_plan(plan)
+    }
+
+    fn plan_rewritten(&self, query: Query) -> Result<LogicalPlan> {
+        let is_values = matches!(query.body.as_ref(), ast::SetExpr::Values(_));
+        let statement = ast::Statement::Query(Box::new(query));
+        let plan = SqlToRel::new_with_options(self, parser_options()).sql_statement_to_plan(statement)?;
+        if !is_values {
+            return Ok(plan);
+        }
+        let columns = plan.schema().columns().into_iter().enumerate();
+        let named = columns.map(|(index, column)| Expr::Column(column).alias(format!("EXPR${index}")));
+        let named: Vec<Expr> = named.collect();
+        LogicalPlanBuilder::from(plan).project(named)?.build()
     }
 
     fn view_plan(&self, view: &crate::catalog::View) -> Result<LogicalPlan> {
@@ -139,11 +166,8 @@ impl<'a> BindContext<'a> {
             return Ok(plan);
         }
         let fields = plan.schema().columns();
-        let renamed = fields
-            .into_iter()
-            .zip(&view.columns)
-            .map(|(column, name)| datafusion_expr::Expr::Column(column).alias(name));
-        datafusion_expr::LogicalPlanBuilder::from(plan).project(renamed)?.build()
+        let renamed = fields.into_iter().zip(&view.columns).map(|(column, name)| Expr::Column(column).alias(name));
+        LogicalPlanBuilder::from(plan).project(renamed)?.build()
     }
 
     fn table_named(&self, name: &str) -> Result<Arc<dyn TableSource>> {
@@ -240,7 +264,7 @@ impl ContextProvider for BindContext<'_> {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.functions.scalars.keys().cloned().collect()
+        sorted(self.functions.scalars.keys())
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
@@ -248,12 +272,19 @@ impl ContextProvider for BindContext<'_> {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.functions.aggregates.keys().cloned().collect()
+        sorted(self.functions.aggregates.keys())
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        self.functions.windows.keys().cloned().collect()
+        sorted(self.functions.windows.keys())
     }
+}
+
+/// In an order that does not change: of two names as close to a misspelt one, the first is meant.
+fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut names: Vec<String> = names.cloned().collect();
+    names.sort_unstable();
+    names
 }
 
 #[derive(Debug)]

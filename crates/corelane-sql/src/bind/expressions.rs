@@ -29,6 +29,7 @@ pub(super) fn planners(functions: &Functions) -> Vec<Arc<dyn ExprPlanner>> {
         array: functions.scalar("array"),
         map: functions.scalar("map"),
         row: functions.scalar("row"),
+        concat: functions.scalar("concat"),
     };
     vec![
         Arc::new(flink),
@@ -50,6 +51,7 @@ struct FlinkSyntax {
     array: Option<Arc<ScalarUDF>>,
     map: Option<Arc<ScalarUDF>>,
     row: Option<Arc<ScalarUDF>>,
+    concat: Option<Arc<ScalarUDF>>,
 }
 
 /// A whole literal is an INT in Flink, which decides how many digits a decimal result has.
@@ -91,9 +93,16 @@ impl ExprPlanner for FlinkSyntax {
         }))
     }
 
-    /// A quotient of decimals has the digits that Flink gives it, a remainder the type of `MOD`.
+    /// `||` takes texts; a quotient of decimals has the digits that Flink gives it, a remainder the type of `MOD`.
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus};
+        use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus, StringConcat};
+        if let (StringConcat, Some(concat)) = (&expr.op, &self.concat) {
+            let arguments = vec![expr.left, expr.right];
+            return Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(
+                concat.clone(),
+                arguments,
+            ))));
+        }
         let (Divide | Minus | Modulo | Multiply | Plus, Ok(left), Ok(right)) =
             (&expr.op, expr.left.get_type(schema), expr.right.get_type(schema))
         else {

@@ -4,13 +4,18 @@
 //! and time attributes are ours. Nothing of DataFusion's runtime is used.
 
 mod aggregates;
+mod blame;
+mod cast_rules;
 mod casts;
 mod context;
 mod expressions;
+mod literals;
 mod patterns;
 mod relation;
 mod rewrite;
 mod row_cast;
+mod star;
+mod supported;
 mod window_functions;
 mod window_node;
 
@@ -19,7 +24,6 @@ use std::sync::Arc;
 
 use corelane_stream::wording::with_sql_types;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, Diagnostic};
 use datafusion_expr::simplify::SimplifyContext;
 use datafusion_expr::{Expr, LogicalPlan};
@@ -42,6 +46,7 @@ pub use context::Functions;
 pub(crate) use context::{BindContext, as_scan};
 pub(crate) use window_node::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode, is_window_column};
 
+pub(crate) use self::blame::blame;
 use self::rewrite::rewrite_expression;
 use crate::catalog::Catalog;
 use crate::error::{Span, SqlError, span_of};
@@ -62,14 +67,15 @@ fn parser_options() -> ParserOptions {
 /// # Errors
 /// If a name is unknown, a type does not fit, or the query has a part that is not supported.
 pub fn bind_query(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<LogicalPlan, SqlError> {
-    let context = BindContext::new(catalog, functions);
-    let plan = context.plan_query(query).map_err(|error| locate(sql_error(error), query))?;
-    check_supported(&plan)?;
-    let plan = Analyzer::new()
-        .execute_and_check(plan, &ConfigOptions::default(), |_, _| {})
-        .map_err(|error| locate(sql_error(error), query))?;
-    let plan = casts::rewrite_plan(plan, functions).map_err(sql_error)?;
-    optimize(plan).map_err(sql_error)
+    let attempt = |query: &Query| bound(catalog, functions, query).map_err(|error| locate(sql_error(error), query));
+    attempt(query).map_err(|error| blame(query, error, |query| attempt(query).map(drop)))
+}
+
+fn bound(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<LogicalPlan, DataFusionError> {
+    let plan = BindContext::new(catalog, functions).plan_query(query)?;
+    cast_rules::check_plan(&plan)?;
+    let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
+    optimize(casts::rewrite_plan(plan, functions)?)
 }
 
 /// Finds the name that an error speaks of in the query's text.
@@ -112,16 +118,22 @@ pub fn bind_expression(
     schema: &DFSchema,
 ) -> Result<Expr, SqlError> {
     let context = BindContext::new(catalog, functions);
-    let mut expression = expression.clone();
-    rewrite_expression(&mut expression)?;
-    SqlToRel::new_with_options(&context, parser_options())
-        .sql_to_expr(expression, schema, &mut PlannerContext::new())
-        .and_then(|expression| coerce(expression, schema, functions))
-        .map_err(sql_error)
+    let attempt = |expression: &ast::Expr| {
+        supported::check_expression(expression)?;
+        let mut expression = expression.clone();
+        rewrite_expression(&mut expression)?;
+        SqlToRel::new_with_options(&context, parser_options())
+            .sql_to_expr(expression, schema, &mut PlannerContext::new())
+            .and_then(|expression| coerce(expression, schema, functions))
+            .map_err(sql_error)
+    };
+    attempt(expression).map_err(|error| blame(expression, error, |expression| attempt(expression).map(drop)))
 }
 
 /// Inserts the casts that make an expression's types fit, and folds its constants.
 fn coerce(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr, DataFusionError> {
+    let expression = literals::narrow(expression, schema)?;
+    cast_rules::check_expression(&expression, schema)?;
     let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
     let simplifier = ExprSimplifier::new(context);
     let coerced = casts::rewrite_expression(simplifier.coerce(expression, schema)?, schema, functions)?;
@@ -143,47 +155,6 @@ fn optimize(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
     ];
     let context = OptimizerContext::new().with_skip_failing_rules(false).without_query_execution_start_time();
     Optimizer::with_rules(rules).optimize(plan, &context, |_, _| {})
-}
-
-/// Refuses by name what the streaming planner cannot run yet.
-fn check_supported(plan: &LogicalPlan) -> Result<(), SqlError> {
-    let mut refused = None;
-    let walked = plan.apply_with_subqueries(|node| {
-        let reason = match node {
-            LogicalPlan::Join(join) => Some(format!("{} JOIN", join.join_type.to_string().to_uppercase())),
-            LogicalPlan::RecursiveQuery(_) => Some("WITH RECURSIVE".to_owned()),
-            LogicalPlan::Unnest(_) => Some("UNNEST".to_owned()),
-            LogicalPlan::Subquery(_) => Some("a subquery in an expression".to_owned()),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            refused = Some(reason);
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        node.apply_expressions(|expression| {
-            expression.apply(|part| {
-                let reason = match part {
-                    Expr::ScalarSubquery(_) => Some("a scalar subquery"),
-                    Expr::InSubquery(_) => Some("IN (SELECT ..)"),
-                    Expr::Exists(_) => Some("EXISTS (SELECT ..)"),
-                    Expr::SetComparison(_) => Some("a comparison with ANY or ALL of a subquery"),
-                    Expr::GroupingSet(_) => Some("GROUPING SETS, CUBE and ROLLUP"),
-                    Expr::Unnest(_) => Some("UNNEST"),
-                    _ => None,
-                };
-                if let Some(reason) = reason {
-                    refused = Some(reason.to_owned());
-                    return Ok(TreeNodeRecursion::Stop);
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-        })
-    });
-    walked.map_err(|error| SqlError::new(error.strip_backtrace()))?;
-    match refused {
-        Some(what) => Err(SqlError::new(format!("{what} is not supported yet"))),
-        None => Ok(()),
-    }
 }
 
 /// Turns DataFusion's error into ours: its message without ceremony, its place and its suggestions.
@@ -247,12 +218,14 @@ fn parser_span(span: datafusion_common::Span) -> Option<Span> {
 }
 
 fn clean_message(message: &str) -> String {
-    const PREFIXES: [&str; 7] = [
+    const PREFIXES: [&str; 9] = [
         "Error during planning: ",
         "Schema error: ",
         "This feature is not implemented: ",
         "Execution error: ",
         "SQL error: ",
+        "Parser error: ",
+        "Internal error: ",
         "Arrow error: ",
         "Cast error: ",
     ];
@@ -260,6 +233,8 @@ fn clean_message(message: &str) -> String {
     while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = shorter;
     }
+    // A misspelt column has its hint; the list of all of them is no help.
+    rest = rest.split(".\nValid fields are").next().unwrap_or(rest);
     // What a function says of its arguments stands in the midst of what is said of functions.
     if let Some((_, of_arguments)) = rest.split_once("user-defined coercion failed with: Error during planning: ") {
         rest = of_arguments.split(" No function matches").next().unwrap_or(of_arguments);

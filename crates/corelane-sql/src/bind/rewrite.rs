@@ -11,10 +11,10 @@ use std::ops::ControlFlow;
 
 use corelane_ops::Window;
 use sqlparser::ast::{
-    self, CastKind, CeilFloorKind, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgOperator, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause,
-    ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, SetOperator, TableFactor, TypedString, Value,
-    VisitMut, VisitorMut,
+    self, AccessExpr, CastKind, CeilFloorKind, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName,
+    ObjectNamePart, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, TypedString,
+    Value, VisitMut, VisitorMut,
 };
 
 use super::patterns;
@@ -47,13 +47,18 @@ impl VisitorMut for Rewriter<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        stopped(check_set_operations(&query.body).and_then(|()| fetch_as_limit(query)))
+        stopped(fetch_as_limit(query))
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
         let Some(windows) = self.windows else { return ControlFlow::Continue(()) };
         name_columns(&mut select.projection);
         stopped(rewrite_group_window(select, windows))
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        name_values(factor);
+        ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
@@ -69,15 +74,49 @@ impl VisitorMut for Rewriter<'_> {
                 *expression = call("ceil_to", vec![expr.as_ref().clone(), text(&unit.to_string())]);
             }
             Expr::Function(function) if takes_unit(function) => name_unit(function),
-            Expr::Function(function) if is_named(function, "json_object") => list_members(function),
             Expr::Cast { .. } => cut_text(expression),
             Expr::TypedString(literal) => fit_timestamp(literal),
             Expr::Interval(literal) if literal.last_field.is_some() => return stopped(simplify_interval(literal)),
             Expr::Like { .. } | Expr::SimilarTo { .. } => return stopped(patterns::rewrite(expression)),
             Expr::Value(_) => plain_literal(expression),
+            Expr::CompoundFieldAccess { root, access_chain } => name_fields(root, access_chain),
             _ => {}
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `ROW(1, 2).f0`: what follows a dot names a field, and the planner wants it as a text. The
+/// first names of `a.b.c` may belong to the table and the column, so they stay.
+fn name_fields(root: &Expr, chain: &mut [AccessExpr]) {
+    let is_dot = |part: &&AccessExpr| matches!(part, AccessExpr::Dot(_));
+    let kept = match root {
+        Expr::Identifier(_) => chain.iter().take_while(is_dot).count(),
+        _ => 0,
+    };
+    for part in &mut chain[kept..] {
+        if let AccessExpr::Dot(field) = part
+            && let Expr::Identifier(name) = field
+        {
+            *field = text(&name.value);
+        }
+    }
+}
+
+/// `(VALUES (1, 'a'))` has the columns `EXPR$0` and `EXPR$1`, unless others are given.
+fn name_values(factor: &mut TableFactor) {
+    let TableFactor::Derived { subquery, alias, .. } = factor else { return };
+    let SetExpr::Values(values) = subquery.body.as_ref() else { return };
+    let Some(first) = values.rows.first() else { return };
+    let named = |index: usize| TableAliasColumnDef::from_name(format!("EXPR${index}"));
+    let alias = alias.get_or_insert_with(|| TableAlias {
+        explicit: false,
+        name: Ident::new("EXPR$"),
+        columns: Vec::new(),
+        at: None,
+    });
+    if alias.columns.is_empty() {
+        alias.columns = (0..first.len()).map(named).collect();
     }
 }
 
@@ -168,16 +207,6 @@ fn fetch_as_limit(query: &mut Query) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// The set operations that would be planned as joins are refused under the name they have.
-fn check_set_operations(body: &SetExpr) -> Result<(), SqlError> {
-    let SetExpr::SetOperation { op, left, right, .. } = body else { return Ok(()) };
-    if *op != SetOperator::Union {
-        return Err(SqlError::new(format!("{op} is not supported yet")));
-    }
-    check_set_operations(left)?;
-    check_set_operations(right)
-}
-
 fn stopped(result: Result<(), SqlError>) -> ControlFlow<SqlError> {
     match result {
         Ok(()) => ControlFlow::Continue(()),
@@ -186,7 +215,7 @@ fn stopped(result: Result<(), SqlError>) -> ControlFlow<SqlError> {
 }
 
 /// Gives the columns of a result Flink's names: `EXPR$0` for what has none, `a0` for a second `a`.
-fn name_columns(items: &mut [SelectItem]) {
+pub(super) fn name_columns(items: &mut [SelectItem]) {
     let mut used: Vec<String> = Vec::with_capacity(items.len());
     for (index, item) in items.iter_mut().enumerate() {
         let (wanted, expression) = match item {
@@ -228,22 +257,6 @@ fn is_named(function: &Function, name: &str) -> bool {
         [part] => part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case(name)),
         _ => false,
     }
-}
-
-/// `JSON_OBJECT('a' VALUE 1)` -> `JSON_OBJECT('a', 1)`.
-fn list_members(function: &mut Function) {
-    let FunctionArguments::List(list) = &mut function.args else { return };
-    let members = std::mem::take(&mut list.args).into_iter().flat_map(|member| match member {
-        FunctionArg::ExprNamed { name, arg, operator: FunctionArgOperator::Value } => {
-            vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(name)), FunctionArg::Unnamed(arg)]
-        }
-        FunctionArg::Named { name, arg, operator: FunctionArgOperator::Value } => {
-            let name = if name.quote_style == Some('\'') { text(&name.value) } else { Expr::Identifier(name) };
-            vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(name)), FunctionArg::Unnamed(arg)]
-        }
-        other => vec![other],
-    });
-    list.args = members.collect();
 }
 
 /// `TIMESTAMPADD(DAY, ..)` -> `TIMESTAMPADD('DAY', ..)`.

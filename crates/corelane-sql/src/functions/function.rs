@@ -19,6 +19,7 @@ use datafusion_expr::{
 };
 
 use super::call::{Argument, Call};
+use corelane_stream::sql_type;
 
 /// Where a function stands in the reference docs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,7 +243,13 @@ impl FunctionDef {
             let indexes = (first..types.len()).step_by(step);
             let alike = indexes.filter(|index| takes(*index) == wanted && !types[*index].is_null());
             let alike: Vec<DataType> = alike.map(|index| types[index].clone()).collect();
-            if alike.is_empty() { Some(DataType::Null) } else { type_union_resolution(&alike) }
+            let texts = alike.iter().filter(|data_type| is_text(data_type)).count();
+            match alike.len() {
+                0 => Some(DataType::Null),
+                // A text among others would become what they are, or fail to.
+                all if 0 < texts && texts < all => None,
+                _ => type_union_resolution(&alike),
+            }
         };
         let mut coerced = Vec::with_capacity(types.len());
         for (index, given) in types.iter().enumerate() {
@@ -257,6 +264,11 @@ impl FunctionDef {
                 other => other.coerce(given),
             };
             let Some(wanted) = wanted else {
+                if matches!(takes(index), Takes::Common | Takes::Pairs) {
+                    let types: Vec<String> = types.iter().map(sql_type).collect();
+                    return plan_err!("{} takes values of one type, not {}", self.name, types.join(", "));
+                }
+                let given = sql_type(given);
                 return plan_err!("{} cannot take {given} as argument {}: {}", self.name, index + 1, self.usage);
             };
             coerced.push(wanted);
@@ -284,6 +296,10 @@ fn key_type(container: &DataType) -> Option<DataType> {
     }
 }
 
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
 fn widen_text(data_type: DataType) -> DataType {
     match data_type {
         DataType::List(item) if matches!(item.data_type(), DataType::Utf8 | DataType::LargeUtf8) => {
@@ -296,11 +312,9 @@ fn widen_text(data_type: DataType) -> DataType {
 
 impl Takes {
     fn coerce(self, given: &DataType) -> Option<DataType> {
-        use DataType::{
-            Binary, BinaryView, Boolean, Float64, Int64, LargeBinary, LargeUtf8, Null, Timestamp, Utf8, Utf8View,
-        };
+        use DataType::{Binary, BinaryView, Boolean, Float64, Int64, LargeBinary, Null, Timestamp, Utf8View};
         let given = if let DataType::Dictionary(_, value) = given { value.as_ref() } else { given };
-        let is_text = matches!(given, Utf8 | LargeUtf8 | Utf8View);
+        let is_text = is_text(given);
         let is_instant = matches!(given, Timestamp(_, _) | DataType::Date32 | DataType::Time32(_));
         let milliseconds = Timestamp(TimeUnit::Millisecond, None);
         match self {

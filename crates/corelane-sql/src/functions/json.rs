@@ -9,8 +9,9 @@ use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::ReturnFieldArgs;
 
 use super::base64;
-use super::call::{Call, Text};
+use super::call::{Argument, Call, Text};
 use super::function::constant_text;
+use super::json_clauses;
 use super::json_text::{Node, Path, write_double, write_escaped, write_float, write_number, write_quoted};
 
 /// Refuses a constant path that does not compile.
@@ -22,12 +23,24 @@ pub(super) fn check_path(args: &ReturnFieldArgs) -> Result<()> {
 }
 
 /// The compiled path of each row; the last is kept.
-struct Paths<'a> {
+pub(super) struct Paths<'a> {
     text: Text<'a>,
     last: Option<(&'a str, Path)>,
 }
 
-impl Paths<'_> {
+impl<'a> Paths<'a> {
+    /// The paths of a call's second argument.
+    pub fn new(call: &'a Call) -> Result<Self> {
+        Ok(Paths { text: call.text(1)?, last: None })
+    }
+
+    pub fn get(&mut self, row: usize) -> Result<Option<&Path>> {
+        match self.text.get(row) {
+            Some(_) => self.at(row).map(Some),
+            None => Ok(None),
+        }
+    }
+
     fn at(&mut self, row: usize) -> Result<&Path> {
         let text = self.text.at(row);
         if self.last.as_ref().is_none_or(|(last, _)| *last != text) {
@@ -45,10 +58,13 @@ impl Paths<'_> {
 
 /// `JSON_VALUE(json, path)`: a scalar as text; null for a null, an object or an array.
 pub(super) fn value(call: &Call) -> Result<ArrayRef> {
-    let (json, mut paths) = (call.text(0)?, Paths { text: call.text(1)?, last: None });
+    if call.has(2) {
+        return json_clauses::value(call);
+    }
+    let (json, mut paths) = (call.text(0)?, Paths::new(call)?);
     call.write_texts(|row, out| {
-        let path = paths.at(row)?;
-        let Some(root) = Node::parse(json.at(row)) else { return Ok(false) };
+        let (Some(json), Some(path)) = (json.get(row), paths.get(row)?) else { return Ok(false) };
+        let Some(root) = Node::parse(json) else { return Ok(false) };
         match path.find(&root).as_slice() {
             [Node::Text(text)] if !path.is_many() => out.push_str(text),
             [Node::Number(digits)] if !path.is_many() => write_number(digits, out),
@@ -61,10 +77,13 @@ pub(super) fn value(call: &Call) -> Result<ArrayRef> {
 
 /// `JSON_QUERY(json, path)`: an object or an array as JSON; null for a scalar. A path to many makes an array.
 pub(super) fn query(call: &Call) -> Result<ArrayRef> {
-    let (json, mut paths) = (call.text(0)?, Paths { text: call.text(1)?, last: None });
+    if call.has(2) {
+        return json_clauses::query(call);
+    }
+    let (json, mut paths) = (call.text(0)?, Paths::new(call)?);
     call.write_texts(|row, out| {
-        let path = paths.at(row)?;
-        let Some(root) = Node::parse(json.at(row)) else { return Ok(false) };
+        let (Some(json), Some(path)) = (json.get(row), paths.get(row)?) else { return Ok(false) };
+        let Some(root) = Node::parse(json) else { return Ok(false) };
         let found = path.find(&root);
         if path.is_many() {
             Node::Array(found.into_iter().cloned().collect()).write(out);
@@ -80,10 +99,13 @@ pub(super) fn query(call: &Call) -> Result<ArrayRef> {
 
 /// `JSON_EXISTS(json, path)`: a null does not exist.
 pub(super) fn exists(call: &Call) -> Result<ArrayRef> {
-    let (json, mut paths) = (call.text(0)?, Paths { text: call.text(1)?, last: None });
+    if call.has(2) {
+        return json_clauses::exists(call);
+    }
+    let (json, mut paths) = (call.text(0)?, Paths::new(call)?);
     call.map_booleans(|row| {
-        let path = paths.at(row)?;
-        let Some(root) = Node::parse(json.at(row)) else { return Ok(Some(false)) };
+        let (Some(json), Some(path)) = (json.get(row), paths.get(row)?) else { return Ok(None) };
+        let Some(root) = Node::parse(json) else { return Ok(Some(false)) };
         let found = path.find(&root);
         Ok(Some(path.is_many() || found.iter().any(|node| **node != Node::Null)))
     })
@@ -143,38 +165,73 @@ pub(super) fn string(call: &Call) -> Result<ArrayRef> {
     })
 }
 
-/// `JSON_OBJECT(name, value, ..)`: a null value is null.
+/// What the parser says of the members: whether nulls are left out, and which are JSON already.
+struct Members<'a> {
+    without_nulls: bool,
+    kinds: &'a [u8],
+}
+
+impl<'a> Members<'a> {
+    fn of(call: &'a Call) -> Result<Self> {
+        let (nulls, kinds) = match call.text(0)?.constant() {
+            Some(text) => text.split_once(' ').unwrap_or((text, "")),
+            None => return exec_err!("{} takes the manner of its members as a constant", call.name),
+        };
+        Ok(Members { without_nulls: nulls == "ABSENT", kinds: kinds.as_bytes() })
+    }
+
+    /// Writes a member's value.
+    fn write(&self, member: usize, value: &Argument, row: usize, out: &mut String) -> Result<()> {
+        match value.array.as_string_view_opt() {
+            Some(json) if self.kinds.get(member) == Some(&b'j') && !value.is_null(row) => {
+                out.push_str(json.value(value.index(row)));
+                Ok(())
+            }
+            _ => write_value(&value.array, value.index(row), out),
+        }
+    }
+}
+
+/// `JSON_OBJECT(manner, name, value, ..)`.
 pub(super) fn object(call: &Call) -> Result<ArrayRef> {
-    if call.arguments.len() % 2 == 1 {
+    let manner = Members::of(call)?;
+    if call.arguments.len().is_multiple_of(2) {
         return exec_err!("JSON_OBJECT takes names and values in turn");
     }
-    let names = (0..call.arguments.len()).step_by(2).map(|index| call.text(index)).collect::<Result<Vec<_>>>()?;
+    let names = (1..call.arguments.len()).step_by(2).map(|index| call.text(index)).collect::<Result<Vec<_>>>()?;
     call.write_texts(|row, out| {
         out.push('{');
         for (index, name) in names.iter().enumerate() {
             let Some(name) = name.get(row) else { return exec_err!("a name of JSON_OBJECT is null") };
-            if 0 < index {
+            let value = call.argument(2 * index + 2)?;
+            if manner.without_nulls && value.is_null(row) {
+                continue;
+            }
+            if 1 < out.len() {
                 out.push(',');
             }
             write_quoted(name, out);
             out.push(':');
-            let value = &call.arguments[2 * index + 1];
-            write_value(&value.array, value.index(row), out)?;
+            manner.write(index, value, row, out)?;
         }
         out.push('}');
         Ok(true)
     })
 }
 
-/// `JSON_ARRAY(value, ..)`: nulls are left out.
+/// `JSON_ARRAY(manner, value, ..)`.
 pub(super) fn array(call: &Call) -> Result<ArrayRef> {
+    let manner = Members::of(call)?;
     call.write_texts(|row, out| {
         out.push('[');
-        for value in call.arguments.iter().filter(|value| !value.is_null(row)) {
+        for (index, value) in call.arguments.iter().skip(1).enumerate() {
+            if manner.without_nulls && value.is_null(row) {
+                continue;
+            }
             if 1 < out.len() {
                 out.push(',');
             }
-            write_value(&value.array, value.index(row), out)?;
+            manner.write(index, value, row, out)?;
         }
         out.push(']');
         Ok(true)

@@ -27,6 +27,13 @@ impl<'a> Node<'a> {
     }
 
     /// Appends the value as JSON without spaces.
+    /// The value as JSON.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
     pub fn write(&self, out: &mut String) {
         match self {
             Node::Null => out.push_str("null"),
@@ -282,6 +289,7 @@ enum Step {
 #[derive(Clone, Debug)]
 pub(super) struct Path {
     steps: Vec<Step>,
+    lax: bool,
 }
 
 impl Path {
@@ -320,7 +328,12 @@ impl Path {
                 rest = after;
             }
         }
-        Ok(Path { steps })
+        Ok(Path { steps, lax: mode == "lax" })
+    }
+
+    /// True if what is not there is no error.
+    pub fn is_lax(&self) -> bool {
+        self.lax
     }
 
     /// True if the path names many values.

@@ -18,6 +18,7 @@ mod function;
 mod hash;
 mod instants;
 mod json;
+mod json_clauses;
 mod json_text;
 mod maps;
 mod math;

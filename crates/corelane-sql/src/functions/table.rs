@@ -8,8 +8,8 @@ use super::function::Takes::{
 };
 use super::function::{FunctionDef, Gives};
 use super::{
-    arrays, cast_text, conditional, datetime, encoding, hash, json, maps, math, regexp, slices, text, time_units,
-    types, url,
+    arrays, cast_text, conditional, datetime, encoding, hash, json, json_clauses, maps, math, regexp, slices, text,
+    time_units, types, url,
 };
 
 const fn def(
@@ -138,8 +138,8 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("MINUTE", Datetime, &[Instant], Gives::Long, time_units::minute, "MINUTE(time)", "the minute, 0 to 59"),
     def("SECOND", Datetime, &[Instant], Gives::Long, time_units::second, "SECOND(time)", "the second, 0 to 59"),
     def("EXTRACT", Datetime, &[Text, Instant], Gives::Long, time_units::extract, "EXTRACT(unit FROM time)", "a field of a time").checked(time_units::check_unit),
-    def("FLOOR_TO", Datetime, &[Instant, Text], Gives::Same(0), time_units::floor, "FLOOR(time TO unit)", "the start of the unit that holds a time").checked(time_units::check_second_unit),
-    def("CEIL_TO", Datetime, &[Instant, Text], Gives::Same(0), time_units::ceil, "CEIL(time TO unit)", "the first start of a unit not before a time").checked(time_units::check_second_unit),
+    def("FLOOR_TO", Datetime, &[Instant, Text], Gives::Same(0), time_units::floor, "FLOOR(time TO unit)", "the start of the unit that holds a time").checked(time_units::check_rounding),
+    def("CEIL_TO", Datetime, &[Instant, Text], Gives::Same(0), time_units::ceil, "CEIL(time TO unit)", "the first start of a unit not before a time").checked(time_units::check_rounding),
     def("TIMESTAMPADD", Datetime, &[Text, Long, Instant], Gives::By(time_units::add_type), time_units::timestamp_add, "TIMESTAMPADD(unit, n, time)", "a time n units later").checked(time_units::check_unit),
     def("TIMESTAMPDIFF", Datetime, &[Text, Instant, Instant], Gives::Int, time_units::timestamp_diff, "TIMESTAMPDIFF(unit, from, to)", "whole units from one time to another").checked(time_units::check_unit),
     def("DATEDIFF", Datetime, &[InstantOrText, InstantOrText], Gives::Int, time_units::date_diff, "DATEDIFF(to, from)", "days from one date to another"),
@@ -151,13 +151,13 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("IF", Conditional, &[Flag, Common, Common], Gives::Same(1), conditional::if_then, "IF(condition, then, otherwise)", "then where the condition holds").keeps_nulls().lazily(conditional::rewrite_if),
 
     // JSON.
-    def("JSON_VALUE", Json, &[Text, Text], Gives::Text, json::value, "JSON_VALUE(json, path)", "the scalar at a path such as '$.a[0].b', null if none").checked(json::check_path),
-    def("JSON_QUERY", Json, &[Text, Text], Gives::Text, json::query, "JSON_QUERY(json, path)", "the object or array at a path, null if none").checked(json::check_path),
-    def("JSON_EXISTS", Json, &[Text, Text], Gives::Bool, json::exists, "JSON_EXISTS(json, path)", "whether there is a value at a path").checked(json::check_path),
+    def("JSON_VALUE", Json, &[Text, Text, Text, Text, Any, Text, Any], Gives::By(json_clauses::value_type), json::value, "JSON_VALUE(json, path [RETURNING type] [{NULL | ERROR | DEFAULT x} ON EMPTY] [{..} ON ERROR])", "the scalar at a path such as 'lax $.a[0].b'; by default NULL if there is none").optional(5).keeps_nulls().checked(json::check_path),
+    def("JSON_QUERY", Json, &[Text, Text, Text, Text, Text], Gives::Text, json::query, "JSON_QUERY(json, path [{WITHOUT | WITH [CONDITIONAL]} WRAPPER] [{NULL | EMPTY ARRAY | EMPTY OBJECT | ERROR} ON EMPTY] [{..} ON ERROR])", "the object or array at a path; by default NULL if there is none").optional(3).keeps_nulls().checked(json::check_path),
+    def("JSON_EXISTS", Json, &[Text, Text, Text], Gives::Bool, json::exists, "JSON_EXISTS(json, path [{TRUE | FALSE | UNKNOWN | ERROR} ON ERROR])", "whether there is a value at a path").optional(1).keeps_nulls().checked(json::check_path),
     def("IS_JSON", Json, &[Text, Text], Gives::Bool, json::is_json, "s IS JSON [VALUE | SCALAR | ARRAY | OBJECT]", "whether s is JSON, of a kind").optional(1).keeps_nulls(),
     def("JSON_STRING", Json, &[Any], Gives::Text, json::string, "JSON_STRING(x)", "any value as JSON"),
-    def("JSON_OBJECT", Json, &[Any], Gives::Text, json::object, "JSON_OBJECT(name, value, ..)", "an object of names and values").optional(1).repeats().keeps_nulls(),
-    def("JSON_ARRAY", Json, &[Any], Gives::Text, json::array, "JSON_ARRAY(x, ..)", "an array of the values that are not null").optional(1).repeats().keeps_nulls(),
+    def("JSON_OBJECT", Json, &[Text, Any], Gives::Text, json::object, "JSON_OBJECT([KEY] name VALUE x, .. [{NULL | ABSENT} ON NULL])", "an object of names and values").optional(1).repeats().keeps_nulls(),
+    def("JSON_ARRAY", Json, &[Text, Any], Gives::Text, json::array, "JSON_ARRAY(x, .. [{NULL | ABSENT} ON NULL])", "an array of the values, by default without nulls").optional(1).repeats().keeps_nulls(),
     def("JSON_QUOTE", Json, &[Text], Gives::Text, json::quote, "JSON_QUOTE(s)", "s as a JSON string"),
     def("JSON_UNQUOTE", Json, &[Text], Gives::Text, json::unquote, "JSON_UNQUOTE(s)", "the text that a JSON string stands for"),
 

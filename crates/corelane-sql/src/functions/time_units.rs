@@ -102,7 +102,10 @@ pub(super) fn check_unit(args: &ReturnFieldArgs) -> Result<()> {
 }
 
 /// Refuses a constant unit, the second argument, that does not exist.
-pub(super) fn check_second_unit(args: &ReturnFieldArgs) -> Result<()> {
+pub(super) fn check_rounding(args: &ReturnFieldArgs) -> Result<()> {
+    if args.arg_fields.first().is_some_and(|field| matches!(field.data_type(), DataType::Time32(_))) {
+        return plan_err!("FLOOR and CEIL of a TIME are not supported yet");
+    }
     match constant_text(args, 1) {
         Some(name) if Unit::parse(name).is_none() => plan_err!("there is no time unit '{name}'"),
         Some(_) | None => Ok(()),

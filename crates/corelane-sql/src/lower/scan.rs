@@ -10,11 +10,11 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use corelane_ops::ColumnWatermark;
 use corelane_stream::dataflow::SourceNode;
 use corelane_stream::origin::origin_field;
-use corelane_stream::source::METADATA_KEY;
+use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{ChangelogMode, Node, NodeKind, OriginDetail, SourceSpec, WatermarkStrategy};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, ScalarValue};
-use datafusion_expr::{Expr, TableScan};
+use datafusion_expr::{Cast, Expr, TableScan};
 
 use super::calc::{physical, position_field, replace_columns};
 use super::origin::{can_fail, told_by};
@@ -119,10 +119,16 @@ fn scanned_column(table: &Table, scan: &TableScan, column: &Column) -> Option<us
 fn definition(table: &Table, index: usize) -> Option<Expr> {
     let column = &table.columns[index];
     Some(match &column.source {
+        ColumnSource::Metadata(key) if key == METADATA_POSITION => {
+            let position = Expr::Column(Column::new_unqualified(column.field.name()));
+            Expr::Cast(Cast::new(Box::new(position), column.field.data_type().clone()))
+        }
         ColumnSource::Physical(_) | ColumnSource::Metadata(_) => {
             Expr::Column(Column::new_unqualified(column.field.name()))
         }
-        ColumnSource::Computed(expression) => expression.as_ref().clone(),
+        ColumnSource::Computed { expression, .. } => {
+            replace_columns(expression, |column| definition(table, position_of(table, &column.name)?)).ok()?
+        }
     })
 }
 
@@ -149,7 +155,7 @@ fn split_shared(
     }
     let resolve = |column: &Column| definition(table, visible(column)?);
     let predicate = calc.predicate.as_ref().map(|predicate| replace_columns(predicate, resolve)).transpose()?;
-    let computed = |index: usize| matches!(table.columns[index].source, ColumnSource::Computed(_));
+    let computed = |index: usize| matches!(table.columns[index].source, ColumnSource::Computed { .. });
     let shared = uses.iter().any(|(index, count)| *count > 1 && computed(*index));
     if !shared {
         let inner = calc
@@ -254,7 +260,7 @@ fn read_schema(table: &Table, used: &UsedColumns, position: bool, origin: Option
     let mut fields: Vec<FieldRef> = Vec::new();
     for column in &table.columns {
         match &column.source {
-            ColumnSource::Computed(_) => {}
+            ColumnSource::Computed { .. } => {}
             ColumnSource::Physical(_) => {
                 fields.extend(used.prune(&column.field).map(|field| Arc::new(field.with_nullable(true))));
             }
@@ -262,6 +268,11 @@ fn read_schema(table: &Table, used: &UsedColumns, position: bool, origin: Option
                 if let Some(field) = used.prune(&column.field) {
                     let mut metadata = field.metadata().clone();
                     metadata.insert(METADATA_KEY.to_owned(), key.clone());
+                    // Sources number rows without a sign; the column has the type that was declared.
+                    let field = match key == METADATA_POSITION {
+                        true => field.with_data_type(DataType::UInt64),
+                        false => field,
+                    };
                     fields.push(Arc::new(field.with_nullable(true).with_metadata(metadata)));
                 }
             }

@@ -44,7 +44,9 @@ pub(super) fn parse_create_table(parser: &mut Parser, temporary: bool) -> Result
                 break;
             }
         }
-        parser.expect_token(&Token::RParen)?;
+        if !parser.consume_token(&Token::RParen) {
+            return Ok(parser.expected_ref(", or )", parser.peek_token_ref())?);
+        }
     }
     table.comment = parse_comment(parser)?;
     if parser.eat(&["PARTITIONED", "BY"]) {
@@ -86,7 +88,7 @@ fn parse_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), Fau
     }
     if parser.eat(&["PRIMARY", "KEY"]) {
         let columns = parse_column_names(parser)?;
-        parse_not_enforced(parser)?;
+        parse_not_enforced(parser, start)?;
         return set_primary_key(table, columns, span_since(parser, start));
     }
     let column = parse_column(parser, table)?;
@@ -94,17 +96,17 @@ fn parse_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), Fau
     Ok(())
 }
 
-/// Flink owns no data, so it asks for `NOT ENFORCED`; leaving it out means the same here.
-fn parse_not_enforced(parser: &mut Parser) -> Result<(), Fault> {
-    let span = parser.peek_token_ref().span;
-    if parser.eat(&["ENFORCED"]) {
-        return Err(SqlError::new("a PRIMARY KEY cannot be enforced")
-            .with_hint("write PRIMARY KEY (..) NOT ENFORCED")
-            .at(Span::from_parser(span))
-            .into());
+/// Rows are others' and no key is enforced: as in Flink the declaration has to say so.
+fn parse_not_enforced(parser: &mut Parser, start: sqlparser::tokenizer::Span) -> Result<(), Fault> {
+    if parser.eat(&["NOT", "ENFORCED"]) {
+        return Ok(());
     }
-    parser.eat(&["NOT", "ENFORCED"]);
-    Ok(())
+    let enforced = parser.peek_token_ref().span;
+    let at = if parser.eat(&["ENFORCED"]) { Span::from_parser(enforced) } else { Some(span_since(parser, start)) };
+    Err(SqlError::new("a PRIMARY KEY cannot be enforced")
+        .with_hint("write PRIMARY KEY (..) NOT ENFORCED")
+        .at(at)
+        .into())
 }
 
 fn set_primary_key(table: &mut CreateTable, columns: Vec<Ident>, span: Span) -> Result<(), Fault> {
@@ -142,7 +144,7 @@ fn parse_typed_column(parser: &mut Parser, table: &mut CreateTable, name: &Ident
         if parser.eat(&["NOT", "NULL"]) {
             not_null = true;
         } else if parser.eat(&["PRIMARY", "KEY"]) {
-            parse_not_enforced(parser)?;
+            parse_not_enforced(parser, start)?;
             set_primary_key(table, vec![name.clone()], span_since(parser, start))?;
         } else if parser.eat(&["METADATA"]) {
             let from = if parser.eat(&["FROM"]) { Some(parser.parse_literal_string()?) } else { None };

@@ -16,6 +16,10 @@ use super::words::{Words, is_word, word};
 pub(crate) const NOT_NULL: &str = "NOT NULL";
 pub(crate) const TIMESTAMP_LTZ: &str = "TIMESTAMP_LTZ";
 pub(crate) const MULTISET: &str = "MULTISET";
+pub(crate) const RAW: &str = "RAW";
+
+/// What is expected where a word is no type.
+pub(super) const TYPE: &str = "a type";
 
 /// Reads one type, nested at most `depth_left` deep.
 pub(super) fn parse_data_type(parser: &mut Parser, depth_left: usize) -> Result<DataType, ParserError> {
@@ -55,9 +59,17 @@ pub(super) fn parse_data_type(parser: &mut Parser, depth_left: usize) -> Result<
         }
         // sqlparser would read these, but as types that Flink lacks.
         "ENUM" | "SET" | "TABLE" | "TRIGGER" | "UNION" | "NESTED" | "TUPLE" => {
-            return parser.expected_ref("a type", parser.peek_token_ref());
+            return parser.expected_ref(TYPE, parser.peek_token_ref());
         }
-        _ => parser.parse_data_type()?,
+        _ => {
+            let start = parser.peek_token();
+            match parser.parse_data_type()? {
+                DataType::Custom(name, _) if !is_word(&start.token, RAW) || 1 < name.0.len() => {
+                    return parser.expected(TYPE, start);
+                }
+                known => known,
+            }
+        }
     };
     // `INT ARRAY` is Flink's other spelling of `ARRAY<INT>`.
     let mut suffixes_left = depth_left;

@@ -12,7 +12,7 @@ use std::cell::Cell;
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, UnaryOperator, Value, WindowSpec, WindowType,
+    Ident, ObjectName, TrimWhereField, UnaryOperator, Value, WindowSpec, WindowType,
 };
 use sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use sqlparser::keywords::Keyword;
@@ -20,11 +20,50 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::data_type::parse_data_type;
+use super::json::{JSON_FUNCTIONS, parse_json_function};
 use super::limits::SQL_DEPTH_MAX;
 use super::words::{Words, is_word};
 
 /// Bytes of an operand of `BETWEEN SYMMETRIC`, which is written out twice.
 const SYMMETRIC_OPERAND_BYTES_MAX: usize = 256;
+
+/// Words that go on with a statement. sqlparser would take them for columns, and `a, b + FROM t` for
+/// a sum with a column `FROM` of no table at all.
+const RESERVED: &[Keyword] = &[
+    Keyword::AND,
+    Keyword::AS,
+    Keyword::BETWEEN,
+    Keyword::BY,
+    Keyword::CROSS,
+    Keyword::ELSE,
+    Keyword::END,
+    Keyword::EXCEPT,
+    Keyword::FETCH,
+    Keyword::FROM,
+    Keyword::FULL,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::IN,
+    Keyword::INNER,
+    Keyword::INTERSECT,
+    Keyword::INTO,
+    Keyword::IS,
+    Keyword::JOIN,
+    Keyword::LIKE,
+    Keyword::LIMIT,
+    Keyword::NATURAL,
+    Keyword::OFFSET,
+    Keyword::ON,
+    Keyword::OR,
+    Keyword::ORDER,
+    Keyword::SELECT,
+    Keyword::THEN,
+    Keyword::UNION,
+    Keyword::USING,
+    Keyword::WHEN,
+    Keyword::WHERE,
+    Keyword::WITH,
+];
 
 /// The name of the call that stands for a `TABLE t [PARTITION BY ..]` argument.
 pub(super) const TABLE_ARGUMENT: &str = "TABLE";
@@ -62,6 +101,10 @@ impl Dialect for FlinkDialect {
 
     fn is_identifier_part(&self, character: char) -> bool {
         character.is_alphanumeric() || character == '_' || character == '$'
+    }
+
+    fn supports_string_literal_concatenation_with_newline(&self) -> bool {
+        true
     }
 
     fn supports_unicode_string_literal(&self) -> bool {
@@ -144,6 +187,13 @@ impl Dialect for FlinkDialect {
             (Keyword::MAP, Token::LBracket) => Some(parse_map(parser)),
             (Keyword::CAST, Token::LParen) => Some(parse_cast(parser, CastKind::Cast)),
             (Keyword::TRY_CAST, Token::LParen) => Some(parse_cast(parser, CastKind::TryCast)),
+            (Keyword::TRIM, Token::LParen) => Some(parse_trim(parser)),
+            (keyword, _) if RESERVED.contains(&keyword) => {
+                Some(parser.expected_ref("an expression", parser.peek_token_ref()))
+            }
+            (_, Token::LParen) if JSON_FUNCTIONS.iter().any(|name| name.eq_ignore_ascii_case(&word.value)) => {
+                Some(parse_json_function(parser))
+            }
             _ => None,
         }
     }
@@ -233,6 +283,29 @@ fn parse_cast(parser: &mut Parser, kind: CastKind) -> Result<Expr, ParserError> 
     Ok(Expr::Cast { kind, expr: Box::new(expr), data_type, array: false, format: None })
 }
 
+/// `TRIM(s)` or `TRIM([BOTH | LEADING | TRAILING] [characters] FROM s)`.
+fn parse_trim(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    parser.expect_token(&Token::LParen)?;
+    let sides =
+        [("BOTH", TrimWhereField::Both), ("LEADING", TrimWhereField::Leading), ("TRAILING", TrimWhereField::Trailing)];
+    let trim_where = sides.into_iter().find(|(side, _)| parser.eat(&[side])).map(|(_, side)| side);
+    let first = if parser.sees(&["FROM"]) {
+        Expr::Value(Value::SingleQuotedString(" ".to_owned()).into())
+    } else {
+        parser.parse_expr()?
+    };
+    let is_whole = trim_where.is_none() && parser.peek_token_ref().token == Token::RParen;
+    let (expr, trim_what) = if is_whole {
+        (Box::new(first), None)
+    } else {
+        parser.require(&["FROM"])?;
+        (Box::new(parser.parse_expr()?), Some(Box::new(first)))
+    };
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Trim { expr, trim_where, trim_what, trim_characters: None })
+}
+
 /// `BETWEEN [A]SYMMETRIC`: the symmetric form holds with its bounds in either order.
 fn parse_flavoured_between(
     parser: &mut Parser,
@@ -282,7 +355,8 @@ fn parse_is_json(parser: &mut Parser, expr: &Expr) -> Result<Expr, ParserError> 
     Ok(Expr::Nested(Box::new(Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(is_json) })))
 }
 
-fn call(name: Ident, arguments: Vec<Expr>, over: Option<WindowType>) -> Expr {
+/// A plain call.
+pub(super) fn call(name: Ident, arguments: Vec<Expr>, over: Option<WindowType>) -> Expr {
     let args = arguments.into_iter().map(|expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))).collect();
     Expr::Function(Function {
         name: ObjectName::from(vec![name]),

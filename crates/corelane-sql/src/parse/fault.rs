@@ -4,13 +4,17 @@
 //! word at fault, and the words around it are compared with the keywords that might have been
 //! meant: a misspelt `FORM` is read as an alias, so the fault shows one word later.
 
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
+use super::data_type::TYPE;
 use super::limits::SQL_DEPTH_MAX;
+use super::parentheses::unclosed;
 use super::script::span_over;
 use super::words::word;
 use crate::error::{Span, SqlError};
+use crate::types::TYPE_NAMES;
 
 /// Characters of an offending token that a message repeats.
 const FOUND_CHARACTERS_MAX: usize = 40;
@@ -136,6 +140,9 @@ pub(super) fn explain(fault: Fault, tokens: &[TokenWithSpan]) -> SqlError {
         (None, None) => end_of(tokens),
     };
     let at_end = location.is_none();
+    if at_end && let Some(open) = unclosed(tokens) {
+        return never_closed(&tokens[open]);
+    }
     let mut error = match complaint.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
         Some((expected, found)) => {
             let found = index.map_or_else(|| shorten(found), |index| describe(&tokens[index].token));
@@ -147,6 +154,11 @@ pub(super) fn explain(fault: Fault, tokens: &[TokenWithSpan]) -> SqlError {
     .at(span);
     error.hint = hint_for(tokens, index.unwrap_or(tokens.len()), &error);
     error
+}
+
+/// The error for a parenthesis that the statement does not close.
+pub(super) fn never_closed(open: &TokenWithSpan) -> SqlError {
+    SqlError::new(format!("this {} is never closed", open.token)).at(Span::from_parser(open.span))
 }
 
 /// The place behind the last token.
@@ -172,10 +184,17 @@ fn hint_for(tokens: &[TokenWithSpan], fault: usize, error: &SqlError) -> Option<
     let nearby = tokens.iter().enumerate().take(fault.saturating_add(1)).skip(fault.saturating_sub(2));
     for (_, token) in nearby.rev() {
         let Some(written) = word(&token.token) else { continue };
+        if error.expected.as_deref() == Some(TYPE)
+            && let Some(meant) = closest(written, TYPE_NAMES)
+        {
+            return Some(format!("did you mean {meant}?"));
+        }
         if written.eq_ignore_ascii_case("EMIT") {
             return Some("EMIT CHANGES and EMIT FINAL stand at the very end of a statement".to_string());
         }
-        if let Some(meant) = closest(written, CLAUSES) {
+        // What is a keyword is not misspelt.
+        let is_keyword = matches!(&token.token, Token::Word(word) if word.keyword != Keyword::NoKeyword);
+        if !is_keyword && let Some(meant) = closest(written, CLAUSES) {
             return Some(format!("did you mean {meant}?"));
         }
     }

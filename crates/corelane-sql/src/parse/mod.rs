@@ -9,7 +9,9 @@ mod data_type;
 mod dialect;
 mod fault;
 mod interval;
+mod json;
 mod limits;
+mod parentheses;
 mod script;
 mod statement;
 mod statement_parser;
@@ -18,7 +20,7 @@ mod table_factor;
 mod tests;
 mod words;
 
-pub(crate) use data_type::{MULTISET, NOT_NULL, TIMESTAMP_LTZ};
+pub(crate) use data_type::{MULTISET, NOT_NULL, RAW, TIMESTAMP_LTZ};
 pub use sqlparser::ast::ObjectName;
 
 pub use interval::{IntervalValue, interval_value};

@@ -14,6 +14,7 @@ use super::fault::{self, Fault};
 use super::limits::{
     SQL_ATTEMPTS_PER_TOKEN_MAX, SQL_BYTES_MAX, SQL_CHAIN_MAX, SQL_DEPTH_MAX, SQL_DOUBLED_PARENTHESES_MAX,
 };
+use super::parentheses::subquery_around;
 use super::statement::Statement;
 use super::statement_parser::parse_statement;
 use super::words::{is_word, starts_with, word};
@@ -63,8 +64,44 @@ fn parse_tokens<T>(
         Fault::Parser(ParserError::RecursionLimitExceeded) if dialect.is_exhausted() => {
             SqlError::new("the statement can be read in too many ways").at(span_over(tokens))
         }
-        fault => fault::explain(fault, tokens),
+        Fault::Parser(ParserError::RecursionLimitExceeded) | Fault::Refused(_) => fault::explain(fault, tokens),
+        fault => innermost(tokens, fault::explain(fault, tokens)),
     })
+}
+
+/// The fault that a subquery has by itself, if the one that was found lies in it.
+fn innermost(tokens: &[TokenWithSpan], mut error: SqlError) -> SqlError {
+    let mut after = None;
+    loop {
+        let fault = tokens.iter().position(|token| Span::from_parser(token.span) == error.span);
+        let around = fault.and_then(|fault| subquery_around(tokens, fault, after));
+        let Some(around) = around else { return error };
+        let inside = &tokens[around.start + 1..around.end];
+        let is_closed = inside.last().is_some_and(|token| token.token == Token::RParen);
+        match parse_subquery(inside) {
+            Ok(()) if is_closed => return error,
+            Ok(()) => return fault::never_closed(&tokens[around.start]),
+            Err(own) => error = own,
+        }
+        after = Some(around.start);
+    }
+}
+
+/// Reads a query up to its closing parenthesis.
+fn parse_subquery(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
+    let dialect = FlinkDialect::new(SQL_ATTEMPTS_PER_TOKEN_MAX * (tokens.len() + 1));
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(SQL_DEPTH_MAX).with_tokens_with_locations(tokens.to_vec());
+    let parsed = parser.parse_query().and_then(|_| {
+        let next = parser.peek_token_ref();
+        let at_end = parser.peek_nth_token_ref(1).token == Token::EOF;
+        match next.token {
+            Token::EOF => Ok(()),
+            Token::RParen if at_end => Ok(()),
+            _ => parser.expected_ref(")", next),
+        }
+    });
+    parsed.map_err(|error| fault::explain(error.into(), tokens))
 }
 
 /// The tokens of a script without white space and comments.
@@ -77,8 +114,11 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     let found = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
         let mut end = error.location;
         end.column += 1;
-        SqlError::new(fault::lowercase_first(&error.message))
-            .at(Span::from_parser(TokenSpan { start: error.location, end }))
+        let message = match error.message.starts_with("Expected close delimiter") {
+            true => "unterminated name in quotes".to_owned(),
+            false => fault::lowercase_first(&error.message),
+        };
+        SqlError::new(message).at(Span::from_parser(TokenSpan { start: error.location, end }))
     })?;
     let mut tokens = Vec::with_capacity(found.len());
     for token in found {

@@ -13,8 +13,9 @@ use super::statement::{CreateView, DropKind, Emit, Insert, StatementKind};
 use super::words::{Words, is_word, word};
 use crate::error::{Span, SqlError};
 
-/// The outputs of `EXPLAIN` that Flink names.
-const EXPLAIN_DETAILS: &[&str] = &["ESTIMATED_COST", "CHANGELOG_MODE", "JSON_EXECUTION_PLAN", "PLAN_ADVICE"];
+/// The outputs of `EXPLAIN` that Flink names; a plan always tells its changelog modes.
+const EXPLAIN_DETAILS: &[&str] = &["CHANGELOG_MODE"];
+const EXPLAIN_DETAILS_REFUSED: &[&str] = &["ESTIMATED_COST", "JSON_EXECUTION_PLAN", "PLAN_ADVICE"];
 
 pub(super) fn parse_statement(parser: &mut Parser) -> Result<StatementKind, Fault> {
     if parser.eat(&["EXPLAIN"]) {
@@ -71,6 +72,12 @@ fn parse_explain(parser: &mut Parser) -> Result<StatementKind, Fault> {
         return Ok(StatementKind::Explain { details, statement: Box::new(parse_statement_set(parser)?) });
     }
     if !parser.eat(&["PLAN", "FOR"]) {
+        if let Some(detail) = EXPLAIN_DETAILS_REFUSED.iter().find(|detail| parser.sees(&[detail])) {
+            return Err(SqlError::new(format!("EXPLAIN {detail} is not supported"))
+                .with_hint("EXPLAIN shows operators, exchanges, changelog modes and what state is kept")
+                .at(Span::from_parser(parser.peek_token_ref().span))
+                .into());
+        }
         while let Some(detail) = EXPLAIN_DETAILS.iter().find(|detail| parser.sees(&[detail])) {
             parser.advance_token();
             details.push(detail.to_string());
@@ -208,7 +215,14 @@ fn refuse_object(parser: &Parser, verb: &str) -> Result<StatementKind, Fault> {
 
 /// `[IF NOT EXISTS] v [(a, b)] [COMMENT '..'] AS query [EMIT ..]`
 fn parse_create_view(parser: &mut Parser, or_replace: bool, temporary: bool) -> Result<StatementKind, Fault> {
+    let condition = parser.peek_token_ref().span;
     let if_not_exists = parser.eat(&["IF", "NOT", "EXISTS"]);
+    if if_not_exists && or_replace {
+        return Err(SqlError::new("OR REPLACE and IF NOT EXISTS exclude each other")
+            .with_hint("leave one of them out")
+            .at(Some(span_since(parser, condition)))
+            .into());
+    }
     let name = parse_name(parser)?;
     let columns = if parser.peek_token_ref().token == Token::LParen { parse_column_names(parser)? } else { Vec::new() };
     let comment = parse_comment(parser)?;
@@ -274,6 +288,12 @@ fn parse_show(parser: &mut Parser) -> Result<StatementKind, Fault> {
             None => Ok(parser.expected_ref("TABLE or VIEW", parser.peek_token_ref())?),
         };
     }
+    if parser.eat(&["COLUMNS"]) {
+        if !parser.eat(&["IN"]) {
+            parser.require(&["FROM"])?;
+        }
+        return Ok(StatementKind::Describe(parse_name(parser)?));
+    }
     let lists = [
         ("TABLES", StatementKind::ShowTables),
         ("VIEWS", StatementKind::ShowViews),
@@ -285,7 +305,7 @@ fn parse_show(parser: &mut Parser) -> Result<StatementKind, Fault> {
             return Ok(kind);
         }
     }
-    Ok(parser.expected_ref("TABLES, VIEWS, FUNCTIONS, CONNECTORS or CREATE", parser.peek_token_ref())?)
+    Ok(parser.expected_ref("TABLES, VIEWS, COLUMNS, FUNCTIONS, CONNECTORS or CREATE", parser.peek_token_ref())?)
 }
 
 /// A name of a table or view: one to three parts, none of them a string.

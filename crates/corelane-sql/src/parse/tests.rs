@@ -206,9 +206,9 @@ fn carets_count_characters_and_long_lines_are_cut() {
     check_fault(
         "SELECT 'grüße',\t`ключ`, FROM t",
         expect![[r#"
-        job.sql:1:30: expected an expression, found: FROM
+        job.sql:1:25: expected an expression, found FROM
         SELECT 'grüße', `ключ`, FROM t
-                                     ^
+                                ^^^^
     "#]],
     );
     let padding = "a, ".repeat(60);
