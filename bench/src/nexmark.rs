@@ -167,7 +167,8 @@ mod tests {
     fn a_wrong_answer_is_no_figure() {
         let bids = Bids::generate(20_000).unwrap();
         let (q2, q0) = (query("q2").unwrap(), query("q0").unwrap());
-        let answer = BatchAnswer::to("SELECT auction, price + 1 FROM bid WHERE auction % 123 = 0", "bid", &bids.batches);
+        let answer =
+            BatchAnswer::to("SELECT auction, price + 1 FROM bid WHERE auction % 123 = 0", "bid", &bids.batches);
         let error = check(q2, &bids, &answer.unwrap(), 2).unwrap_err().to_string();
         assert!(error.starts_with("the answer is wrong"), "{error}");
         let fewer = BatchAnswer::to(q0.batch_sql, "bid", &bids.batches[1..]).unwrap();
