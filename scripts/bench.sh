@@ -3,6 +3,4 @@
 set -eu
 cd "$(dirname "$0")/.."
 cargo build --profile dist --package corelane-bench
-CORELANE_BENCH_COMMIT=$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
-export CORELANE_BENCH_COMMIT
 exec "${CARGO_TARGET_DIR:-target}/dist/corelane-bench" "$@"

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::contrast::ContrastArguments;
 use crate::scaling::ScalingArguments;
+use crate::scaling::job::JobArguments;
 use crate::skew::SkewArguments;
 
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ pub enum Command {
     Scaling(ScalingArguments),
     /// S2 of scaling by designs that share state between threads, beside Corelane
     Contrast(ContrastArguments),
+    /// One scenario of scaling, once and unchecked, to be watched from outside; reports no time
+    Job(JobArguments),
     /// GROUP BY symbol with five aggregates, 200 symbols, from memory
     GroupBy(Measured),
     /// A tumbling window of one minute by trader and symbol, from memory

@@ -41,7 +41,9 @@ use clap::Parser;
 use crate::arguments::{
     Arguments, Command, DecodeArguments, IdleArguments, LatencyArguments, Measured, NexmarkArguments,
 };
+use crate::contrast::ContrastArguments;
 use crate::results::Results;
+use crate::scaling::ScalingArguments;
 use crate::scenario::{Scenario, Size};
 use crate::skew::SkewArguments;
 use crate::text_files::TextFormat;
@@ -64,6 +66,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     let results = match &arguments.command {
         Command::Scaling(arguments) => scaling::run(arguments)?,
         Command::Contrast(arguments) => contrast::run(arguments)?,
+        Command::Job(arguments) => {
+            print!("{}", scaling::job::run(arguments)?);
+            return Ok(());
+        }
         Command::GroupBy(measured) => measured_alone("group-by", &market_data::group_by, measured)?,
         Command::Tumble { groups, measured } => {
             let shape = Shape::of(*groups);
@@ -123,6 +129,8 @@ fn smoke() -> Result<Results> {
     let mut results = Results::new("smoke");
     all.iter().try_for_each(|make| report::measure(&mut results, make, &few))?;
     let mut parts = vec![
+        scaling::run(&ScalingArguments::smoke())?,
+        contrast::run(&ContrastArguments::smoke())?,
         nexmark::measure(&NexmarkArguments {
             queries: Vec::new(),
             events: 50_000,

@@ -10,7 +10,9 @@ use anyhow::{Result, anyhow};
 use arrow::array::RecordBatch;
 
 use super::groups::{Columns, Groups};
-use crate::scaling::counters::{allowed_cpus, pin, thread_cpu_ns};
+use crate::cpu_time;
+use crate::results::cpus_in_order;
+use crate::scaling::counters::pin;
 use crate::scaling::rows::Parts;
 
 /// What a run took.
@@ -106,10 +108,10 @@ where
     W: Fn(usize) -> B + Sync,
     B: FnMut(&RecordBatch) -> u64,
 {
-    let cpus = allowed_cpus();
+    let cpus = cpus_in_order();
     let read = |thread: usize, part: &[RecordBatch]| {
         pin(cpus.get(thread % cpus.len().max(1)).copied());
-        let before = thread_cpu_ns();
+        let before = cpu_time::of_this_thread();
         let mut step = worker(thread);
         let mut repeated = 0;
         for _ in 0..parts.times {
@@ -119,7 +121,7 @@ where
                 }
             }
         }
-        (thread_cpu_ns() - before, repeated)
+        ((cpu_time::of_this_thread() - before).as_nanos() as u64, repeated)
     };
     let read = &read;
     let start = Instant::now();

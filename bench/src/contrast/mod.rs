@@ -35,6 +35,13 @@ pub struct ContrastArguments {
     pub rows_per_worker: u64,
 }
 
+impl ContrastArguments {
+    /// All designs on little data.
+    pub fn smoke() -> ContrastArguments {
+        ContrastArguments { workers: vec![1, 3], repetitions: 1, rows_per_worker: 100_000 }
+    }
+}
+
 /// Rows of a batch: what a loaded source gives, and what one gives that must answer soon.
 const BATCH_ROWS: [usize; 2] = [market_data::BATCH_ROWS, 256];
 

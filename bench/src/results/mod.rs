@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
-pub use machine::{Machine, value_in as kernel_value};
+pub use machine::{Machine, cpus_in_order, value_in as kernel_value};
 pub use statistics::Figure;
 
 /// All of one benchmark, measured on one machine.
@@ -139,9 +139,10 @@ impl Results {
 
     /// On what all this was measured: one sentence for below a table.
     pub fn measured_on(&self) -> String {
-        let Machine { cpu, cpus, kernel, .. } = &self.machine;
+        let Machine { cpu, cpus, cores, kernel, .. } = &self.machine;
         let Build { commit, profile } = &self.build;
-        format!("Measured on {cpus} CPUs ({cpu}), Linux {kernel}, commit {commit}, profile {profile}.")
+        let threads = if 0 < *cores && cores < cpus { format!(" of {cores} cores") } else { String::new() };
+        format!("Measured on {cpus} CPUs{threads} ({cpu}), Linux {kernel}, commit {commit}, profile {profile}.")
     }
 }
 

@@ -7,6 +7,7 @@
 //! ends the program.
 
 pub mod counters;
+pub mod job;
 pub mod rows;
 pub mod view;
 pub mod workload;
@@ -64,7 +65,12 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 impl ScalingArguments {
-    pub fn workloads(&self) -> Vec<&'static Workload> {
+    /// All scenarios on little data.
+    pub fn smoke() -> ScalingArguments {
+        ScalingArguments { workers: vec![1, 3], repetitions: 1, only: Vec::new(), size: 0.005, falsify: false }
+    }
+
+    fn workloads(&self) -> Vec<&'static Workload> {
         if self.only.is_empty() { WORKLOADS.iter().collect() } else { self.only.clone() }
     }
 }

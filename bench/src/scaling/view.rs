@@ -9,7 +9,7 @@ use super::workload::{WORKLOADS, Workload};
 use crate::results::by_workers::{marks, workers_axis};
 use crate::results::plot::{Axis, Panel, Plot, Series};
 use crate::results::table::{Table, decimals, duration, millions};
-use crate::results::{Figure, Point, Results};
+use crate::results::{Figure, Results};
 
 /// Throughput and CPU time.
 pub fn table(results: &Results) -> Table {
@@ -27,21 +27,23 @@ pub fn table(results: &Results) -> Table {
     let mut projected = false;
     for point in &results.points {
         let workers = point.workers().unwrap_or(1);
-        let rate = rate(point, cpus);
+        // What was projected is compared with what is projected for one worker, not with its wall time.
+        let rate_of = if cpus < workers { "projected_rows_per_second" } else { "rows_per_second" };
+        let rate = point.median(rate_of);
         projected |= cpus < workers;
         let mark = |text: String| if cpus < workers { format!("({text})") } else { text };
         let cpu_ns = point.median("cpu_ns_per_row");
-        let against = |base: usize, figure: &dyn Fn(&Point) -> Option<f64>| {
+        let against = |base: usize, figure: &str| {
             let base = results.named(&point.name).find(|point| point.workers() == Some(base))?;
-            Some(figure(point)? / figure(base)?)
+            Some(point.median(figure)? / base.median(figure)?)
         };
-        let cpu_against = |base| decimals(against(base, &|point| point.median("cpu_ns_per_row")), 2);
+        let cpu_against = |base| decimals(against(base, "cpu_ns_per_row"), 2);
         table.row([
             point.name.clone(),
             workers.to_string(),
             mark(millions(rate)),
             mark(millions(rate.map(|rate| rate / workers as f64))),
-            mark(decimals(against(1, &|point| self::rate(point, cpus)), 2)),
+            mark(decimals(against(1, rate_of), 2)),
             decimals(cpu_ns, 2),
             cpu_against(1),
             cpu_against(2),
@@ -57,6 +59,10 @@ pub fn table(results: &Results) -> Table {
             "In brackets, a projection and not a measurement: there are {cpus} CPUs, and the figure is what the busiest \
              worker's CPU time allows if each worker had one of its own."
         ));
+    }
+    let cores = results.machine.cores;
+    if 0 < cores && cores < cpus {
+        table.note(format!("More than {cores} workers share cores: two hardware threads of one are not two cores."));
     }
     results.notes.iter().for_each(|note| table.note(note.clone()));
     table
@@ -154,12 +160,6 @@ pub fn plot(results: &Results) -> Plot {
         series: results.names().iter().map(of_scenario).collect(),
     });
     Plot { title: format!("Scaling on {cpus} CPUs ({})", results.machine.cpu), panels, columns: 3 }
-}
-
-/// Rows per second: measured where every worker can have a CPU, else projected.
-fn rate(point: &Point, cpus: usize) -> Option<f64> {
-    let measured = point.workers().is_some_and(|workers| workers <= cpus);
-    point.median(if measured { "rows_per_second" } else { "projected_rows_per_second" })
 }
 
 fn title(name: &str) -> &'static str {

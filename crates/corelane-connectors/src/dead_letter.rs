@@ -65,9 +65,7 @@ impl FileRowErrors {
 impl RowErrorsFactory for FileRowErrors {
     fn open(&self, policy: &RowPolicy, _worker: usize) -> Result<Rc<dyn RowErrors>> {
         let dead_letter = match &policy.dead_letter_path {
-            Some(path) if policy.on_error == OnError::DeadLetter || policy.late_rows == LateRows::DeadLetter => {
-                Some(DeadLetter::open(path)?)
-            }
+            Some(path) if policy.keeps_rows() => Some(DeadLetter::open(path)?),
             Some(_) | None => None,
         };
         Ok(Rc::new(TableRowErrors { policy: policy.clone(), counts: self.shared(&policy.table), dead_letter }))

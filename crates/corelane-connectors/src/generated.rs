@@ -12,12 +12,16 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use chrono::NaiveDateTime;
 use corelane_stream::limits::BATCH_ROWS_DEFAULT;
+use corelane_stream::origin::origin_detail;
+use corelane_stream::row_errors::Position;
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{
-    Clock, Error, Result, Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec, Split,
+    Clock, Error, OriginDetail, Result, Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec,
+    Split,
 };
 
 use crate::options::{Options, wrong_value};
+use crate::origins::Origins;
 
 /// Rows of one block where nothing holds them back.
 const BLOCK_ROWS: u64 = BATCH_ROWS_DEFAULT as u64;
@@ -84,6 +88,7 @@ fn without_metadata(connector: &str, schema: &SchemaRef) -> Result<SchemaRef> {
     for field in schema.fields() {
         match field.metadata().get(METADATA_KEY) {
             None => fields.push(Arc::clone(field)),
+            Some(_) if origin_detail(field) == Some(OriginDetail::Place) => {}
             Some(name) if name == METADATA_POSITION && *field.data_type() == DataType::UInt64 => {}
             Some(name) if name == METADATA_POSITION => {
                 return Err(Error::invalid(format!(
@@ -122,6 +127,10 @@ impl SourceSpec for GeneratedSpec {
         self.volume.rows.is_some()
     }
 
+    fn origin(&self) -> Option<OriginDetail> {
+        Some(OriginDetail::Place)
+    }
+
     fn with_schema(&self, schema: SchemaRef) -> Result<Arc<dyn SourceSpec>> {
         let generator = self.generator.pruned(without_metadata(self.connector, &schema)?)?;
         Ok(Arc::new(GeneratedSpec { generator, schema, ..self.clone() }))
@@ -140,6 +149,8 @@ impl SourceSpec for GeneratedSpec {
     fn open(&self, splits: Vec<Split>, context: &SourceContext) -> Result<Box<dyn Source>> {
         let stripes = splits.iter().map(|split| Stripe::from_split(split).map(Some)).collect::<Result<Vec<_>>>()?;
         Ok(Box::new(GeneratedSource {
+            connector: self.connector,
+            origins: Origins::default(),
             generator: Arc::clone(&self.generator),
             schema: Arc::clone(&self.schema),
             pace: self.volume.rows_per_second.map(|rows_per_second| Pace { rows_per_second, start: None }),
@@ -235,6 +246,8 @@ impl Pace {
 }
 
 struct GeneratedSource {
+    connector: &'static str,
+    origins: Origins,
     generator: Arc<dyn RowGenerator>,
     schema: SchemaRef,
     pace: Option<Pace>,
@@ -246,18 +259,23 @@ struct GeneratedSource {
 }
 
 impl GeneratedSource {
-    fn batch(&self, rows: Range<u64>) -> Result<RecordBatch> {
+    fn batch(&mut self, rows: Range<u64>) -> Result<RecordBatch> {
         let count = (rows.end - rows.start) as usize;
         let mut made = self.generator.columns(rows.clone(), self.clock.now_ms())?.into_iter();
-        let columns = self.schema.fields().iter().map(|field| {
+        let origins = &mut self.origins;
+        let columns = self.schema.fields().iter().map(|field| -> Result<ArrayRef> {
             if is_position(field) {
-                Arc::new(UInt64Array::from_iter_values(rows.clone())) as ArrayRef
+                Ok(Arc::new(UInt64Array::from_iter_values(rows.clone())))
+            } else if origin_detail(field).is_some() {
+                let places = rows.clone().map(|row| Position::Row(row).to_word()).collect();
+                origins.column(self.connector, places, None)
             } else {
-                made.next().expect("a generator makes every column of its schema")
+                Ok(made.next().expect("a generator makes every column of its schema"))
             }
         });
+        let columns = columns.collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(count));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns.collect(), &options)?)
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
 }
 

@@ -15,6 +15,7 @@ pub mod print;
 
 mod base64;
 mod generated;
+mod origins;
 mod policy;
 mod random;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Rows that could not be used, on their way to what their table's policy says.
 //!
-//! Operators see batches, policies see rows: here one row of a batch becomes a line of JSON with
-//! a reason a person can read. Never on the hot path.
+//! Operators see batches, policies see rows: here one row of a batch is reported with a reason a
+//! person can read, and with what is known of where it came from. A row whose bytes did not come
+//! along is shown as a line of JSON. Never on the hot path.
 
 use std::rc::Rc;
 
@@ -9,13 +10,14 @@ use arrow::array::RecordBatch;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
 use corelane_stream::limits::BAD_ROW_BYTES_MAX;
+use corelane_stream::origin::{origin_at, origin_detail};
 use corelane_stream::source::METADATA_KEY;
 use corelane_stream::{BadRow, OperatorContext, OperatorCounters, Result, RowErrors, RowPolicy};
 
 /// Where one operator on one worker reports its bad and late rows, and how many there were.
 pub struct BadRows {
     errors: Rc<dyn RowErrors>,
-    /// What the rows come from, in the user's words.
+    /// What rows come from that do not tell themselves, in the user's words.
     source: String,
     bad: u64,
     late: u64,
@@ -34,8 +36,7 @@ impl BadRows {
     /// If the policy is to fail, or the dead letter cannot be written.
     pub fn bad(&mut self, rows: &RecordBatch, row: usize, reason: &str) -> Result<()> {
         self.bad += 1;
-        let raw = json(rows, row);
-        self.errors.bad(&BadRow { source: &self.source, position: None, raw: raw.as_bytes(), reason })
+        self.described(rows, row, reason, |errors, row| errors.bad(row))
     }
 
     /// Reports one row that came too late.
@@ -44,8 +45,29 @@ impl BadRows {
     /// If the dead letter cannot be written.
     pub fn late(&mut self, rows: &RecordBatch, row: usize, reason: &str) -> Result<()> {
         self.late += 1;
-        let raw = json(rows, row);
-        self.errors.late(&BadRow { source: &self.source, position: None, raw: raw.as_bytes(), reason })
+        self.described(rows, row, reason, |errors, row| errors.late(row))
+    }
+
+    fn described(
+        &self,
+        rows: &RecordBatch,
+        row: usize,
+        reason: &str,
+        report: fn(&dyn RowErrors, &BadRow<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let column = rows.schema_ref().fields().iter().position(|field| origin_detail(field).is_some());
+        let origin = column.and_then(|column| origin_at(rows.column(column), row));
+        let shown;
+        let raw = match origin.and_then(|origin| origin.raw) {
+            Some(raw) => raw,
+            None => {
+                shown = json(rows, row);
+                shown.as_bytes()
+            }
+        };
+        let source = origin.map_or(self.source.as_str(), |origin| origin.source);
+        let position = origin.map(|origin| origin.position);
+        report(self.errors.as_ref(), &BadRow { source, position, raw, reason })
     }
 
     /// Adds what was counted here.

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::BooleanArray;
+use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use corelane_stream::operator::StateWriter;
+use corelane_stream::origin::{compacted_origin, origin_detail};
+use corelane_stream::wording::with_sql_types;
 use corelane_stream::{
-    ChangelogBatch, Operator, OperatorContext, OperatorCounters, OperatorSpec, Output, Progress, Result, RowKind,
-    RowKinds, RowPolicy, StateBound,
+    ChangelogBatch, Operator, OperatorContext, OperatorCounters, OperatorSpec, OriginDetail, Output, Progress, Result,
+    RowKind, RowKinds, RowPolicy, StateBound,
 };
 use datafusion_physical_expr::PhysicalExpr;
 
@@ -53,6 +55,7 @@ impl OperatorSpec for CalcSpec {
             predicate,
             projection: Projection::new(&self.columns, &self.input)?,
             bad: BadRows::open(context, &self.policy, &self.source)?,
+            origin: self.columns.iter().position(|(_, field)| origin_detail(field) == Some(OriginDetail::Raw)),
         }))
     }
 }
@@ -60,9 +63,9 @@ impl OperatorSpec for CalcSpec {
 fn named(expr: &dyn PhysicalExpr, field: &FieldRef) -> String {
     // A column prints as `name@index`; the index says nothing to a reader.
     match expr.downcast_ref::<datafusion_physical_expr::expressions::Column>() {
-        Some(column) if column.name() == field.name() => field.name().clone(),
-        Some(column) => format!("{} AS {}", column.name(), field.name()),
-        None => format!("{} AS {}", Plain(expr), field.name()),
+        Some(column) if column.name() == field.name() => with_sql_types(field.name()),
+        Some(column) => format!("{} AS {}", with_sql_types(column.name()), with_sql_types(field.name())),
+        None => format!("{} AS {}", Plain(expr), with_sql_types(field.name())),
     }
 }
 
@@ -71,7 +74,8 @@ struct Plain<'a>(&'a dyn PhysicalExpr);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_sql(out)
+        let text = fmt::from_fn(|out| self.0.fmt_sql(out)).to_string();
+        out.write_str(&with_sql_types(&text))
     }
 }
 
@@ -79,11 +83,21 @@ struct Calc {
     predicate: Option<Predicate>,
     projection: Projection,
     bad: BadRows,
+    /// The column of the output that tells where rows came from.
+    origin: Option<usize>,
+}
+
+/// Lets go of the bytes of rows that are gone.
+fn compacted(rows: RecordBatch, origin: usize) -> Result<RecordBatch> {
+    let (schema, mut columns, count) = rows.into_parts();
+    columns[origin] = compacted_origin(&columns[origin]);
+    let options = RecordBatchOptions::new().with_row_count(Some(count));
+    Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
 impl Operator for Calc {
     fn process(&mut self, _port: usize, batch: ChangelogBatch, out: &mut dyn Output) -> Result<Progress> {
-        let Calc { predicate, projection, bad } = self;
+        let Calc { predicate, projection, bad, origin } = self;
         let rows = batch.rows();
         let mut report = |row: usize, reason: &str| bad.bad(rows, row, reason);
         let selection = match predicate {
@@ -91,6 +105,10 @@ impl Operator for Calc {
             None => crate::evaluate::Selection::All,
         };
         if let Some((columns, kept)) = projection.project(rows, &selection, &mut report)? {
+            let columns = match origin {
+                Some(origin) if columns.num_rows() < rows.num_rows() / 2 => compacted(columns, *origin)?,
+                Some(_) | None => columns,
+            };
             out.emit(match (batch.kinds(), kept) {
                 (None, _) => ChangelogBatch::append(columns),
                 (Some(kinds), None) => ChangelogBatch::new(columns, kinds.clone()),
@@ -113,8 +131,7 @@ impl Operator for Calc {
 
 /// The kinds of the rows that are kept. Where one half of an update passes the filter and the
 /// other does not, the result sees no update but an insert or a delete. The halves lie side by
-/// side, but a batch may end between them: then the half stays what it was, which adds or takes
-/// away the same row.
+/// side in one batch: no operator parts them.
 fn settled(kinds: &RowKinds, kept: &BooleanArray) -> RowKinds {
     let lost = |row: usize, kind: RowKind| row < kinds.len() && !kept.value(row) && kinds.get(row) == kind;
     let kept_rows = kept.values().set_indices().map(|row| match kinds.get(row) {
@@ -136,7 +153,7 @@ mod tests {
 
     use super::*;
     use crate::evaluate::checked;
-    use crate::testing::{batch, context, schema, text};
+    use crate::testing::{batch, context, schema, text, with_origin};
 
     type Expr = Arc<dyn PhysicalExpr>;
 
@@ -291,6 +308,22 @@ mod tests {
             "-U[1, 0, x] +U[2, 0, x] -U[2, 0, x] +U[3, 0, x] -U[3, 0, x] +U[1, 0, x] +U[4, 0, y] -D[0, 0, z]",
             expect!["+I[2] -U[2] +U[3] -D[3] +U[4]"],
         );
+    }
+
+    #[test]
+    fn bad_rows_tell_their_origin_and_good_ones_keep_it() {
+        let mut spec = spec(Some(binary(column("a"), Gt, lit(0i64))), vec![(quotient(), DataType::Int64)]);
+        let rows = "+I[8, 2, x] +I[1, 0, x] +I[0, 1, x] +I[0, 1, y] +I[0, 1, z] +I[0, 1, w]";
+        let rows = with_origin(batch(&input(), rows));
+        spec.input = rows.schema();
+        let origin = spec.input.fields().len() - 1;
+        spec.columns.push((col(" origin", &spec.input).unwrap(), spec.input.fields()[origin].clone()));
+        let (context, rejected) = context(8);
+        let mut out = Vec::new();
+        assert_eq!(spec.build(&context).unwrap().process(0, rows, &mut out).unwrap(), Progress::Done);
+        assert_eq!(rejected.take(), ["bad division by zero: in.csv, line 2: raw 2"]);
+        let found = corelane_stream::origin::origin_at(out[0].rows().column(1), 0).unwrap();
+        assert_eq!((out[0].num_rows(), found.raw), (1, Some(b"raw 1".as_slice())));
     }
 
     #[test]

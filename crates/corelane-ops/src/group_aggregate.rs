@@ -4,7 +4,6 @@
 //! a thousand times in a batch emits one update. A local phase before the exchange adds rows up
 //! on the worker that read them (`local_aggregate`); the global phase then merges partial states.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
@@ -12,13 +11,14 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use corelane_stream::operator::StateWriter;
 use corelane_stream::{
     ChangelogBatch, Error, Operator, OperatorContext, OperatorCounters, OperatorSpec, Output, Progress, Result,
-    RowErrors, RowKind, RowKinds, RowPolicy, StateBound, Watermark,
+    RowKind, RowKinds, RowPolicy, StateBound, Watermark,
 };
 
 use crate::aggregate::call_set::{CallSet, state_fields};
-use crate::aggregate::changes::{BadResults, Changes, Results, changes, emit};
+use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
 use crate::aggregate::{AggregateCall, describe};
+use crate::bad_rows::BadRows;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
 
 /// Which part of an aggregation an operator does.
@@ -115,6 +115,8 @@ struct GroupState {
     touched_by: u32,
     /// Its result is out.
     emitted: bool,
+    /// It has no result, which has been reported.
+    failed: bool,
 }
 
 struct GroupAggregate {
@@ -126,8 +128,7 @@ struct GroupAggregate {
     batches: u32,
     /// The group of each row of the batch at hand.
     groups: Vec<u32>,
-    row_errors: Rc<dyn RowErrors>,
-    bad_rows: u64,
+    bad: BadRows,
     batch_rows: usize,
     worker: usize,
     /// The next group to be written by a snapshot.
@@ -143,8 +144,7 @@ impl GroupAggregate {
             states: Vec::new(),
             batches: 0,
             groups: Vec::new(),
-            row_errors: context.row_errors(&spec.policy)?,
-            bad_rows: 0,
+            bad: BadRows::open(context, &spec.policy, &spec.policy.table)?,
             batch_rows: context.batch_rows,
             worker: context.worker,
             snapshot_at: 0,
@@ -192,15 +192,15 @@ impl GroupAggregate {
         self.calls.update(rows, &self.groups, retract)
     }
 
+    /// The results of these groups. A group that has none is reported once, until it has one.
     fn results(&mut self, groups: Vec<u32>) -> Result<Results> {
-        let mut bad = BadResults {
-            row_errors: &*self.row_errors,
-            source: &self.spec.policy.table,
-            schema: &self.schema,
-            slot_columns: 0,
-            count: &mut self.bad_rows,
-        };
-        bad.results(&mut self.calls, &self.table, groups)
+        let (results, failed) = results(&mut self.calls, groups)?;
+        for (group, error) in &failed {
+            if !std::mem::replace(&mut self.states[*group as usize].failed, true) {
+                report(&mut self.bad, &self.schema, self.table.keys(&[*group])?, error)?;
+            }
+        }
+        Ok(results)
     }
 
     fn emit_changes(&mut self, rows: Changes, out: &mut dyn Output) -> Result<()> {
@@ -271,7 +271,9 @@ impl Operator for GroupAggregate {
             self.states[*group as usize].emitted = false;
         }
         for group in &new.groups {
-            self.states[*group as usize].emitted = true;
+            let state = &mut self.states[*group as usize];
+            state.emitted = true;
+            state.failed = false;
         }
         self.remove_vanished(&touched)?;
         Ok(Progress::Done)
@@ -330,12 +332,13 @@ impl Operator for GroupAggregate {
 
     fn counters(&self) -> OperatorCounters {
         let known = self.states.capacity() * size_of::<GroupState>();
-        OperatorCounters {
-            late_rows: 0,
-            bad_rows: self.bad_rows,
+        let mut counters = OperatorCounters {
             state_keys: self.table.len() as u64,
             state_bytes: (self.table.size_bytes() + self.calls.size_bytes() + known) as u64,
-        }
+            ..OperatorCounters::default()
+        };
+        self.bad.count(&mut counters);
+        counters
     }
 }
 

@@ -12,7 +12,6 @@ pub mod group_aggregate;
 mod local_aggregate;
 pub mod over;
 mod panes;
-mod row_json;
 pub mod sort_limit;
 #[cfg(test)]
 mod testing;

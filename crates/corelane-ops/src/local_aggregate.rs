@@ -229,11 +229,14 @@ impl Operator for LocalAggregate {
     }
 
     fn counters(&self) -> OperatorCounters {
-        OperatorCounters {
-            late_rows: self.panes.as_ref().map_or(0, |panes| panes.late_rows),
-            bad_rows: self.panes.as_ref().map_or(0, |panes| panes.bad_rows),
+        let mut counters = OperatorCounters {
             state_keys: self.table.len() as u64,
             state_bytes: (self.table.size_bytes() + self.calls.size_bytes()) as u64,
+            ..OperatorCounters::default()
+        };
+        if let Some(panes) = &self.panes {
+            panes.bad.count(&mut counters);
         }
+        counters
     }
 }

@@ -13,10 +13,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use corelane_stream::operator::StateWriter;
 use corelane_stream::{
@@ -60,6 +62,7 @@ pub struct OverCall {
 /// Computes each row over the rows of its key that came before; input and output only insert.
 #[derive(Clone, Debug)]
 pub struct OverAggregateSpec {
+    /// The columns that rows keep; behind them may come their origin, for reports of late ones.
     pub input: SchemaRef,
     pub partition: Vec<usize>,
     /// The event-time column; `None` for processing time.
@@ -167,6 +170,7 @@ struct KeyRows {
 
 struct Over {
     schema: SchemaRef,
+    input_columns: usize,
     partition: Vec<usize>,
     time: Option<usize>,
     batch_rows: usize,
@@ -237,6 +241,7 @@ impl Over {
         let memory_ms = memory_ms.collect::<Option<Vec<i64>>>().and_then(|lengths| lengths.into_iter().max());
         Ok(Over {
             schema: spec.schema(),
+            input_columns: spec.input.fields().len(),
             partition: spec.partition.clone(),
             time: spec.time,
             batch_rows: context.batch_rows.max(1),
@@ -267,7 +272,7 @@ impl Over {
         let watermark = self.watermark;
         let on_time = |row: usize| times.is_valid(row) && watermark < times.value(row);
         if (0..rows.num_rows()).all(on_time) {
-            self.pending.push(rows, times);
+            self.pending.push(self.own(&rows)?, times);
             return Ok(());
         }
         let mask: BooleanArray = (0..rows.num_rows()).map(|row| Some(on_time(row))).collect();
@@ -279,10 +284,16 @@ impl Over {
                 self.bad.late(&rows, row, "the watermark has passed its time")?;
             }
         }
-        let rows = arrow::compute::filter_record_batch(&rows, &mask)?;
+        let rows = filter_record_batch(&self.own(&rows)?, &mask)?;
         let times = milliseconds(rows.column(time))?;
         self.pending.push(rows, times);
         Ok(())
+    }
+
+    /// The rows without their origin, which is of use until they are taken in, and then only weighs.
+    fn own(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        let own: Vec<usize> = (0..self.input_columns).collect();
+        Ok(rows.project(&own)?)
     }
 
     /// Computes rows that are due, a batch at a time.
@@ -295,7 +306,7 @@ impl Over {
             match due.next(self.batch_rows, peers) {
                 Some((rows, times)) => {
                     let columns = self.compute(&rows, &times)?;
-                    out.emit(self.output(&rows, columns)?);
+                    out.emit(self.output(rows, columns)?);
                 }
                 None => self.due = None,
             }
@@ -304,9 +315,28 @@ impl Over {
         Ok(Progress::Done)
     }
 
-    fn output(&self, rows: &RecordBatch, columns: Vec<ArrayRef>) -> Result<ChangelogBatch> {
-        let columns = rows.columns().iter().cloned().chain(columns).collect();
-        Ok(ChangelogBatch::append(RecordBatch::try_new(Arc::clone(&self.schema), columns)?))
+    /// Rows with their results; those of which one is out of range are reported instead. They
+    /// stay in the frames of the rows behind them.
+    fn output(&mut self, rows: RecordBatch, columns: Vec<ArrayRef>) -> Result<ChangelogBatch> {
+        let mut failures = self.running.iter().filter_map(Running::failures).peekable();
+        let failed = failures.peek().is_some().then(|| {
+            let mut reasons: BTreeMap<usize, String> = BTreeMap::new();
+            for (failed, error) in failures {
+                let reason = error.hint().map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})"));
+                for row in failed {
+                    reasons.entry(*row).or_insert_with(|| reason.clone());
+                }
+            }
+            reasons
+        });
+        let all = rows.columns().iter().cloned().chain(columns).collect();
+        let output = RecordBatch::try_new(Arc::clone(&self.schema), all)?;
+        let Some(failed) = failed else { return Ok(ChangelogBatch::append(output)) };
+        for (row, reason) in &failed {
+            self.bad.bad(&rows, *row, reason)?;
+        }
+        let kept: BooleanArray = (0..rows.num_rows()).map(|row| Some(!failed.contains_key(&row))).collect();
+        Ok(ChangelogBatch::append(filter_record_batch(&output, &kept)?))
     }
 
     /// The columns of the calls for rows in order.
@@ -436,6 +466,14 @@ fn work(call: &AggregateCall, input: &Schema, unbounded: bool, place: &mut impl 
 }
 
 impl Running {
+    /// Which results of the last batch are out of range, and why.
+    fn failures(&self) -> Option<(&[usize], Error)> {
+        match &self.work {
+            Work::RowNumber | Work::Pick { .. } => None,
+            Work::Accumulate { accumulators, .. } => accumulators.failures(),
+        }
+    }
+
     fn slide(&mut self, steps: &[Step], history: &History, numbers: &[i64]) -> Result<ArrayRef> {
         match &mut self.work {
             Work::RowNumber => Ok(Arc::new(Int64Array::from_iter_values(numbers.iter().map(|number| number + 1)))),
@@ -473,9 +511,10 @@ impl Operator for Over {
         match self.time {
             Some(time) => self.keep(rows, time)?,
             None => {
+                let rows = self.own(&rows)?;
                 let times = vec![self.clock.now_ms(); rows.num_rows()];
                 let columns = self.compute(&rows, &times)?;
-                out.emit(self.output(&rows, columns)?);
+                out.emit(self.output(rows, columns)?);
             }
         }
         Ok(Progress::Done)

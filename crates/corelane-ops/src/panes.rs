@@ -1,6 +1,5 @@
 //! Which pane each row belongs to, and which rows come too late for any.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -8,9 +7,9 @@ use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{
     DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
-use corelane_stream::{BadRow, Clock, Error, OperatorContext, Result, RowErrors, RowPolicy, Watermark};
+use corelane_stream::{Clock, Error, OperatorContext, Result, RowPolicy, Watermark};
 
-use crate::row_json::row_json;
+use crate::bad_rows::BadRows;
 use crate::window::Window;
 
 /// Assigns rows to panes. Keeps the time that has passed.
@@ -21,10 +20,7 @@ pub struct Panes {
     /// No window that ends at or before this and a millisecond is open.
     passed_ms: i64,
     clock: Arc<dyn Clock>,
-    row_errors: Rc<dyn RowErrors>,
-    source: String,
-    pub late_rows: u64,
-    pub bad_rows: u64,
+    pub bad: BadRows,
 }
 
 impl Panes {
@@ -37,19 +33,12 @@ impl Panes {
             time,
             passed_ms: Watermark::START.0,
             clock: context.clock.clone(),
-            row_errors: context.row_errors(policy)?,
-            source: policy.table.clone(),
-            late_rows: 0,
-            bad_rows: 0,
+            bad: BadRows::open(context, policy, &policy.table)?,
         })
     }
 
     pub fn window(&self) -> Window {
         self.window
-    }
-
-    pub fn row_errors(&self) -> &Rc<dyn RowErrors> {
-        &self.row_errors
     }
 
     pub fn passed_ms(&self) -> i64 {
@@ -127,7 +116,7 @@ impl Panes {
             let (null, late) = (times.is_null(row), self.is_closed(self.last_end(*pane)));
             keep.push(!null && !late);
             if null {
-                self.reject(&rows, row)?;
+                self.bad.bad(&rows, row, "the event time is null")?;
             } else if late {
                 self.late(&rows, row)?;
             }
@@ -145,29 +134,11 @@ impl Panes {
         }
     }
 
-    fn reject(&mut self, rows: &RecordBatch, row: usize) -> Result<()> {
-        self.bad_rows += 1;
-        let raw = row_json(rows, row)?;
-        self.row_errors.bad(&BadRow {
-            source: &self.source,
-            position: None,
-            raw: &raw,
-            reason: "the event time is null",
-        })
-    }
-
     /// Counts and reports a row that came after its last window closed.
     ///
     /// # Errors
     /// If the dead letter cannot be written.
     pub fn late(&mut self, rows: &RecordBatch, row: usize) -> Result<()> {
-        self.late_rows += 1;
-        let raw = row_json(rows, row)?;
-        self.row_errors.late(&BadRow {
-            source: &self.source,
-            position: None,
-            raw: &raw,
-            reason: "its window has closed",
-        })
+        self.bad.late(rows, row, "its window has closed")
     }
 }

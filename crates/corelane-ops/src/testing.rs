@@ -4,14 +4,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{ArrayRef, BinaryViewArray, RecordBatch, RecordBatchOptions, StringArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use corelane_stream::operator::StateWriter;
+use corelane_stream::origin::{origin_column, origin_field};
+use corelane_stream::row_errors::Position;
 use corelane_stream::{
-    BadRow, ChangelogBatch, Clock, Error, OnError, Operator, OperatorContext, Output, Progress, Result, RowErrors,
-    RowErrorsFactory, RowKind, RowPolicy,
+    BadRow, ChangelogBatch, Clock, Error, OnError, Operator, OperatorContext, OriginDetail, Output, Progress, Result,
+    RowErrors, RowErrorsFactory, RowKind, RowPolicy,
 };
 
 use crate::aggregate::{AggregateCall, AggregateFunction};
@@ -163,7 +165,7 @@ struct RejectedRows {
 
 impl RowErrors for RejectedRows {
     fn bad(&self, row: &BadRow<'_>) -> Result<()> {
-        let message = format!("{}: {}", row.reason, String::from_utf8_lossy(row.raw));
+        let message = format!("{}: {}", row.reason, placed(row));
         if self.fail {
             return Err(Error::data(message));
         }
@@ -172,10 +174,29 @@ impl RowErrors for RejectedRows {
     }
 
     fn late(&self, row: &BadRow<'_>) -> Result<()> {
-        let late = format!("late {}", String::from_utf8_lossy(row.raw));
+        let late = format!("late {}", placed(row));
         self.rejected.0.lock().expect("one thread").push(late);
         Ok(())
     }
+}
+
+/// The row, behind the place where it lies if that is known.
+fn placed(row: &BadRow<'_>) -> String {
+    let raw = String::from_utf8_lossy(row.raw);
+    row.position.map_or_else(|| raw.to_string(), |position| format!("{}, {position}: {raw}", row.source))
+}
+
+/// The same rows as lines 1, 2 and so on of a file, with `raw 1`, `raw 2` and so on for bytes.
+pub fn with_origin(batch: ChangelogBatch) -> ChangelogBatch {
+    let rows = batch.rows();
+    let numbers = 1..=rows.num_rows() as u64;
+    let sources = StringViewArray::from_iter_values(numbers.clone().map(|_| "in.csv"));
+    let raw = BinaryViewArray::from_iter_values(numbers.clone().map(|number| format!("raw {number}")));
+    let places = numbers.map(|number| Position::Line(number).to_word()).collect();
+    let column = origin_column(Arc::new(sources), places, Some(raw)).expect("one length");
+    let fields = rows.schema().fields().iter().cloned().chain([origin_field(OriginDetail::Raw)]).collect::<Vec<_>>();
+    let columns = rows.columns().iter().cloned().chain([column]).collect();
+    batch.with_rows(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("fits"))
 }
 
 impl RowErrorsFactory for Rejected {

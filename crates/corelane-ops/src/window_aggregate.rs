@@ -20,7 +20,7 @@ use corelane_stream::{
 };
 
 use crate::aggregate::call_set::{CallSet, state_fields};
-use crate::aggregate::changes::{BadResults, Changes, Results, changes, emit};
+use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
 use crate::aggregate::{AggregateCall, describe};
 use crate::group_aggregate::Phase;
@@ -150,10 +150,11 @@ struct WindowAggregate {
     due: BTreeSet<i64>,
     /// For `Emit::Changes`, whether a group's result is out.
     emitted: Vec<bool>,
+    /// For `Emit::Changes`, whether a group has no result, which has been reported.
+    failed: Vec<bool>,
     closing: Option<Closing>,
     groups: Vec<u32>,
     pane_starts: Vec<i64>,
-    bad_results: u64,
     batch_rows: usize,
     snapshot_at: usize,
 }
@@ -174,10 +175,10 @@ impl WindowAggregate {
             slots: BTreeMap::new(),
             due: BTreeSet::new(),
             emitted: Vec::new(),
+            failed: Vec::new(),
             closing: None,
             groups: Vec::new(),
             pane_starts: Vec::new(),
-            bad_results: 0,
             batch_rows: context.batch_rows,
             snapshot_at: 0,
             spec: spec.clone(),
@@ -236,6 +237,7 @@ impl WindowAggregate {
         self.calls.resize(self.table.ids());
         if self.emitted.len() < self.table.ids() {
             self.emitted.resize(self.table.ids(), false);
+            self.failed.resize(self.table.ids(), false);
         }
         let mut fresh = self.table.fresh().iter().copied().peekable();
         let rows = self.groups.iter().zip(slots);
@@ -275,20 +277,20 @@ impl WindowAggregate {
         let emitted = touched.iter().copied().filter(|group| self.emitted[*group as usize]).collect();
         let old = Results::of(&mut self.calls, emitted)?;
         self.accumulate(rows)?;
-        let mut bad = BadResults {
-            row_errors: &**self.panes.row_errors(),
-            source: &self.spec.policy.table,
-            schema: &self.schema,
-            slot_columns: 1,
-            count: &mut self.bad_results,
-        };
-        let new = bad.results(&mut self.calls, &self.table, touched.clone())?;
+        let (new, failed) = results(&mut self.calls, touched.clone())?;
+        for (group, error) in &failed {
+            if !std::mem::replace(&mut self.failed[*group as usize], true) {
+                let key = self.table.keys(&[*group])?.split_off(1);
+                report(&mut self.panes.bad, &self.schema, key, error)?;
+            }
+        }
         let Changes { kinds, groups, columns } = changes(&touched, &old, &new)?;
         for group in &touched {
             self.emitted[*group as usize] = false;
         }
         for group in &new.groups {
             self.emitted[*group as usize] = true;
+            self.failed[*group as usize] = false;
         }
         if groups.is_empty() {
             return Ok(());
@@ -369,14 +371,11 @@ impl WindowAggregate {
                 Some((table, calls)) => (&*table, calls, 0),
                 None => (&self.table, &mut self.calls, 1),
             };
-            let mut bad = BadResults {
-                row_errors: &**self.panes.row_errors(),
-                source: &self.spec.policy.table,
-                schema: &self.schema,
-                slot_columns,
-                count: &mut self.bad_results,
-            };
-            let results = bad.results(calls, table, groups)?;
+            let (results, failed) = results(calls, groups)?;
+            for (group, error) in &failed {
+                let key = table.keys(&[*group])?.split_off(slot_columns);
+                report(&mut self.panes.bad, &self.schema, key, error)?;
+            }
             if !results.groups.is_empty() {
                 let keys = table.keys(&results.groups)?.into_iter().skip(slot_columns);
                 let times = self.time_columns(std::iter::repeat_n(closing.end, results.groups.len()));
@@ -408,6 +407,7 @@ impl WindowAggregate {
             self.calls.clear(&groups);
             for group in &groups {
                 self.emitted[*group as usize] = false;
+                self.failed[*group as usize] = false;
             }
             self.table.remove(&groups)?;
         }
@@ -518,12 +518,13 @@ impl Operator for WindowAggregate {
     }
 
     fn counters(&self) -> OperatorCounters {
-        OperatorCounters {
-            late_rows: self.panes.late_rows,
-            bad_rows: self.panes.bad_rows + self.bad_results,
+        let mut counters = OperatorCounters {
             state_keys: self.table.len() as u64,
             state_bytes: (self.table.size_bytes() + self.calls.size_bytes()) as u64,
-        }
+            ..OperatorCounters::default()
+        };
+        self.panes.bad.count(&mut counters);
+        counters
     }
 }
 

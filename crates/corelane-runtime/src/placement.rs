@@ -78,7 +78,7 @@ impl RuntimeConfig {
         let allowed = facts.allowed();
         let cpus = match &self.cores {
             Some(cores) => cores.cpus().to_vec(),
-            None => facts.physical(),
+            None => self.default_cpus(facts),
         };
         let known = |cpu: &usize| allowed.contains(cpu);
         let named = cpus.iter().map(|cpu| ("--cores", cpu)).chain(self.per_core.keys().map(|cpu| ("[core.N]", cpu)));
@@ -92,6 +92,17 @@ impl RuntimeConfig {
             return Err(Error::internal("the machine shows no CPU that this process may use"));
         }
         Ok(cpus)
+    }
+
+    /// One CPU of each core; where more workers are asked for, also the cores' other hardware
+    /// threads, for two workers on one CPU wait for each other while its sibling idles.
+    fn default_cpus(&self, facts: &MachineFacts) -> Vec<usize> {
+        let mut cpus = facts.physical();
+        if self.workers.is_some_and(|workers| workers > cpus.len()) {
+            let others: Vec<usize> = facts.allowed().into_iter().filter(|cpu| !cpus.contains(cpu)).collect();
+            cpus.extend(others);
+        }
+        cpus
     }
 
     fn driver(&self, facts: &MachineFacts, notices: &mut Vec<String>) -> Result<DriverKind> {
@@ -140,6 +151,11 @@ pub(crate) mod tests {
             cpu.siblings = vec![cpu.id / 2 * 2, cpu.id / 2 * 2 + 1];
         }
         assert_eq!(placed(&RuntimeConfig::default(), &facts), [0, 2]);
+        let with =
+            |workers: usize| placed(&RuntimeConfig { workers: Some(workers), ..RuntimeConfig::default() }, &facts);
+        assert_eq!((with(1), with(2)), (vec![0], vec![0, 2]));
+        assert_eq!(with(3), [0, 2, 1], "hardware threads come before sharing one");
+        assert_eq!(with(5), [0, 2, 1, 3, 0]);
     }
 
     #[test]

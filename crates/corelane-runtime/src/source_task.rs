@@ -109,6 +109,8 @@ impl SourceTask {
                 self.pass_time(context)?;
             }
             SourcePoll::Pending { retry_ms } => {
+                // The last of its unread input may have been without a row.
+                self.pass_time(context)?;
                 let until =
                     retry_ms.map(|ms| context.now_ns.saturating_add(ms.saturating_mul(NANOSECONDS_PER_MILLISECOND)));
                 self.state = State::Waiting(until);

@@ -19,6 +19,7 @@ mod world;
 pub use clock::SystemClock;
 pub use collect::Collected;
 pub use config::{Settings, Sources};
+pub use corelane_connectors::filesystem::is_reading_guarded;
 pub use corelane_stream::limits::SQL_BYTES_MAX;
 pub use corelane_stream::wording;
 pub use corelane_stream::{ChangelogBatch, ChangelogMode, Error, ErrorKind, Result, RowKind};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use corelane_stream::{Connector, SourceSpec, TableDefinition, TableOptions};
+use corelane_stream::{Connector, SourceSpec, TableDefinition, TableOptions, sql_type};
 use datafusion_common::DFSchema;
 use datafusion_expr::ExprSchemable;
 use sqlparser::ast::{Ident, ObjectName};
@@ -17,7 +17,7 @@ use crate::error::SqlError;
 use crate::parse::{
     ColumnDef, ColumnKind, CreateTable, CreateView, LikeClause, LikeFeature, LikeStrategy, WatermarkDef,
 };
-use crate::types::{arrow_type, sql_type};
+use crate::types::arrow_type;
 
 /// The last part of a name; a longer one must name the one database there is.
 ///

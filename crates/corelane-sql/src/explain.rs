@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use corelane_stream::{Dataflow, Edge, Exchange, Node, NodeKind, StateBound};
+use corelane_stream::origin::origin_detail;
+use corelane_stream::wording::with_sql_types;
+use corelane_stream::{Dataflow, Edge, Exchange, Node, NodeKind, OriginDetail, StateBound, sql_type};
 
 /// Prints the plan, source to sink, a node a paragraph.
 pub fn explain(dataflow: &Dataflow, workers: usize) -> String {
@@ -18,11 +20,12 @@ pub fn explain(dataflow: &Dataflow, workers: usize) -> String {
                 (format!("Source {}", source.spec.name()), detail, StateBound::Stateless)
             }
             NodeKind::Operator(operator) => (operator.name().to_owned(), operator.detail(), operator.state()),
-            NodeKind::Sink(sink) => (
-                format!("Sink {}", sink.spec.name()),
-                format!("table={}, {}", sink.table, sink.spec.detail()),
-                StateBound::Stateless,
-            ),
+            NodeKind::Sink(sink) => {
+                let (table, detail) = (&sink.table, sink.spec.detail());
+                let detail =
+                    if detail.is_empty() { format!("table={table}") } else { format!("table={table}, {detail}") };
+                (format!("Sink {}", sink.spec.name()), detail, StateBound::Stateless)
+            }
         };
         let _ = writeln!(out, "#{id} {name}({detail})");
         for input in inputs {
@@ -41,7 +44,8 @@ fn describe_edge(dataflow: &Dataflow, edge: &Edge) -> String {
     let exchange = match &edge.exchange {
         Exchange::Forward => "forward, on its core".to_owned(),
         Exchange::Hash(columns) => {
-            let names: Vec<&str> = columns.iter().map(|column| schema.field(*column).name().as_str()).collect();
+            let names: Vec<String> =
+                columns.iter().map(|column| with_sql_types(schema.field(*column).name())).collect();
             format!("hash[{}], to the core that owns the key", names.join(", "))
         }
         Exchange::Rebalance => "rebalance, to all cores in turn".to_owned(),
@@ -53,8 +57,10 @@ fn describe_edge(dataflow: &Dataflow, edge: &Edge) -> String {
 
 fn columns(node: &Node) -> String {
     let fields = node.schema.fields().iter();
-    let column = |field: &arrow::datatypes::FieldRef| {
-        format!("{} {}", field.name().trim_start(), crate::types::sql_type(field.data_type()))
+    let column = |field: &arrow::datatypes::FieldRef| match origin_detail(field) {
+        Some(OriginDetail::Place) => "origin".to_owned(),
+        Some(OriginDetail::Raw) => "origin with bytes".to_owned(),
+        None => format!("{} {}", with_sql_types(field.name().trim_start()), sql_type(field.data_type())),
     };
     fields.map(column).collect::<Vec<_>>().join(", ")
 }

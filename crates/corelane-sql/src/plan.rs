@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use corelane_stream::{ChangelogMode, Dataflow, SinkSpec};
+use corelane_stream::{ChangelogMode, Dataflow, SinkSpec, sql_type};
 use datafusion_common::{Column, ExprSchema};
 use datafusion_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Query;
@@ -12,9 +12,8 @@ use crate::bind::{Functions, bind_query, sql_error};
 use crate::catalog::{Catalog, Relation, Table, closest};
 use crate::create::simple_name;
 use crate::error::SqlError;
-use crate::lower::{LowerOptions, Lowering, physical_schema};
+use crate::lower::{self, LowerOptions, Lowering, physical_schema};
 use crate::parse::{Emit, Insert};
-use crate::types::sql_type;
 
 /// What the planner may assume of the run and of the session's options.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +76,8 @@ impl Planner<'_> {
         sink: Arc<dyn SinkSpec>,
     ) -> Result<(Dataflow, ChangelogMode), SqlError> {
         let mut lowering = Lowering::new(self.lower_options());
-        let mode = lowering.add_query(&query.plan, query.emit_changes, name, sink)?;
+        let relation = lowering.query(&query.plan, query.emit_changes)?;
+        let mode = lowering.sink(vec![relation], name, sink)?;
         Ok((lowering.finish(), mode))
     }
 
@@ -87,14 +87,20 @@ impl Planner<'_> {
     /// If a table is unknown, or a query does not fit its table.
     pub fn inserts(&self, inserts: &[Insert]) -> Result<Dataflow, SqlError> {
         let mut lowering = Lowering::new(self.lower_options());
+        let mut targets: Vec<Target> = Vec::new();
         for insert in inserts {
             let table = self.target(insert)?;
             let bound = self.bind(&insert.query, insert.emit)?;
             let plan = fitted(bound.plan, insert, &table)?;
+            let relation = lowering.query(&plan, bound.emit_changes).map_err(|error| error.at(Some(insert.span)))?;
+            match targets.iter_mut().find(|target| target.table.name() == table.name()) {
+                Some(target) => target.relations.push(relation),
+                None => targets.push(Target { table, insert, relations: vec![relation] }),
+            }
+        }
+        for Target { table, insert, relations } in targets {
             let sink = table.sink().map_err(|error| SqlError::from(error).at_node(&insert.table))?;
-            lowering
-                .add_query(&plan, bound.emit_changes, table.name(), sink)
-                .map_err(|error| error.at(Some(insert.span)))?;
+            lowering.sink(relations, table.name(), sink).map_err(|error| error.at(Some(insert.span)))?;
         }
         Ok(lowering.finish())
     }
@@ -120,6 +126,15 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// A table that rows are inserted into: one sink, whatever the number of inserts, so that they
+/// share its files.
+struct Target<'a> {
+    table: Arc<Table>,
+    /// The first insert that names it.
+    insert: &'a Insert,
+    relations: Vec<lower::Relation>,
 }
 
 /// The query's columns as the table's: in its order, with its types, nulls where none is given.

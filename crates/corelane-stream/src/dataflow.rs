@@ -106,6 +106,14 @@ impl Dataflow {
         id
     }
 
+    /// Puts another operator in an operator's place, its inputs and its changelog the same.
+    pub fn replace_operator(&mut self, id: NodeId, spec: Arc<dyn OperatorSpec>) {
+        let node = &mut self.nodes[id.0];
+        assert!(matches!(node.kind, NodeKind::Operator(_)), "only an operator gives way to another");
+        node.schema = spec.schema();
+        node.kind = NodeKind::Operator(spec);
+    }
+
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }

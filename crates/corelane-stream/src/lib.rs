@@ -11,9 +11,11 @@ pub mod error;
 pub mod key;
 pub mod limits;
 pub mod operator;
+pub mod origin;
 pub mod row_errors;
 pub mod sink;
 pub mod source;
+pub mod sql_type;
 pub mod wording;
 
 pub use changelog::{ChangelogBatch, ChangelogMode, RowKind, RowKinds};
@@ -23,9 +25,11 @@ pub use element::{Barrier, BarrierKind, CheckpointId, StreamElement, Watermark};
 pub use error::{Error, ErrorKind, Result};
 pub use key::{KEY_GROUPS, KeyGroup, hash_columns};
 pub use operator::{Clock, Operator, OperatorContext, OperatorCounters, OperatorSpec, Output, Progress};
+pub use origin::OriginDetail;
 pub use row_errors::{BadRow, LateRows, OnError, RowErrors, RowErrorsFactory, RowPolicy};
 pub use sink::{Committable, Sink, SinkContext, SinkSpec};
 pub use source::{
     Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec, Split, WatermarkGenerator,
     WatermarkStrategy,
 };
+pub use sql_type::sql_type;

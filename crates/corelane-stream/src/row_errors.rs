@@ -39,6 +39,13 @@ pub struct RowPolicy {
     pub dead_letter_path: Option<PathBuf>,
 }
 
+impl RowPolicy {
+    /// True if rows go to the dead-letter file, so that their bytes are wanted.
+    pub fn keeps_rows(&self) -> bool {
+        self.on_error == OnError::DeadLetter || self.late_rows == LateRows::DeadLetter
+    }
+}
+
 /// One row that could not be used.
 #[derive(Clone, Debug)]
 pub struct BadRow<'a> {

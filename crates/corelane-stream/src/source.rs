@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use crate::element::Watermark;
 use crate::error::Result;
 use crate::operator::Clock;
+use crate::origin::OriginDetail;
 use crate::row_errors::RowErrorsFactory;
 
 /// A replayable part of a source, and how far it has been read: a byte range of a file, a row
@@ -108,6 +109,11 @@ pub trait SourceSpec: fmt::Debug + Send + Sync {
 
     /// True if it ends by itself.
     fn bounded(&self) -> bool;
+
+    /// The most that it can tell of a row's origin, as the metadata column `METADATA_ORIGIN`.
+    fn origin(&self) -> Option<OriginDetail> {
+        None
+    }
 
     /// The same source reading only these fields: a pruned copy of `schema()` (struct fields may
     /// be pruned too), plus metadata columns marked by `METADATA_KEY`.

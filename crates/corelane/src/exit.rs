@@ -133,10 +133,14 @@ fn exit_of(kind: ErrorKind) -> Exit {
 /// Set once a panic was reported, so that the job's failure it leads to is not told again.
 static BUG_REPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Turns a panic, on whichever thread, into one message that a user can act on.
+/// Turns a panic, on whichever thread, into one message that a user can act on. One that a corrupt
+/// file brings about in its reader is none of ours, and is told as the file's.
 pub fn install_panic_hook() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if corelane_server::is_reading_guarded() {
+            return;
+        }
         if std::env::var_os("RUST_BACKTRACE").is_some() {
             default(panic);
         }

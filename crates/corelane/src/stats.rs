@@ -1,7 +1,7 @@
 //! What each worker did: a table for a person, JSON for a program.
 
 use comfy_table::ContentArrangement;
-use corelane_server::{JobReport, WorkerReport};
+use corelane_server::{DurationSummary, JobReport, WorkerReport};
 use serde_json::{Value, json};
 
 use crate::output::boxed;
@@ -26,14 +26,33 @@ pub fn tables(report: &JobReport) -> String {
     let rows = report.workers.iter().map(row).collect();
     let table = boxed(&HEADER, &[true; HEADER.len()], rows, ContentArrangement::Disabled);
     format!(
-        "{} in, {} out, {}, {}, {} read, driver {}\n{table}\n",
+        "{} in, {} out, {}, {}, {} read, driver {}\n{table}\n{}{}",
         quantity::rows(report.rows_in),
         quantity::thousands(report.rows_out),
         quantity::duration(report.elapsed),
         quantity::row_rate(report.rows_in, report.elapsed),
         quantity::bytes(report.bytes_in),
         report.driver,
+        durations("batches from source to sink", &report.latency),
+        durations("hops from core to core", &report.hops),
     )
+}
+
+/// A line about what was done many times; nothing if it was not done at all.
+fn durations(what: &str, durations: &DurationSummary) -> String {
+    if durations.count == 0 {
+        return String::new();
+    }
+    let times = [
+        ("p50", durations.p50_ns),
+        ("p99", durations.p99_ns),
+        ("p99.9", durations.p999_ns),
+        ("p99.99", durations.p9999_ns),
+        ("max", durations.max_ns),
+    ];
+    let times: Vec<String> =
+        times.iter().map(|(name, time_ns)| format!("{name} {}", quantity::nanoseconds(*time_ns))).collect();
+    format!("{} {what}: {}\n", quantity::thousands(durations.count), times.join(", "))
 }
 
 fn row(worker: &WorkerReport) -> Vec<String> {
@@ -75,7 +94,20 @@ fn job(report: &JobReport) -> Value {
         "rows_out": report.rows_out,
         "late_rows": report.late_rows,
         "bad_rows": report.bad_rows,
+        "latency": summary(&report.latency),
+        "hops": summary(&report.hops),
         "workers": report.workers.iter().map(worker).collect::<Vec<_>>(),
+    })
+}
+
+fn summary(durations: &DurationSummary) -> Value {
+    json!({
+        "count": durations.count,
+        "p50_ns": durations.p50_ns,
+        "p99_ns": durations.p99_ns,
+        "p999_ns": durations.p999_ns,
+        "p9999_ns": durations.p9999_ns,
+        "max_ns": durations.max_ns,
     })
 }
 
@@ -123,6 +155,15 @@ mod tests {
             late_rows: 0,
             bad_rows: 3,
             driver: "threads",
+            hops: DurationSummary::default(),
+            latency: DurationSummary {
+                count: 40,
+                p50_ns: 90_000,
+                p99_ns: 1_100_000,
+                p999_ns: 1_200_000,
+                p9999_ns: 1_200_000,
+                max_ns: 1_234_567,
+            },
             workers: vec![worker],
         }
     }
@@ -136,6 +177,7 @@ mod tests {
             ├────────┼─────┼───────────┼────────┼──────────┼───────┼────────────────┼─────────┼──────────┼──────────┼────────────┤
             │      0 │   2 │ 1,000,000 │   97.5 │   480 ms │    12 │              4 │     123 │   850 ns │  12.0 us │     1.5 ms │
             └────────┴─────┴───────────┴────────┴──────────┴───────┴────────────────┴─────────┴──────────┴──────────┴────────────┘
+            40 batches from source to sink: p50 90.0 us, p99 1.1 ms, p99.9 1.2 ms, p99.99 1.2 ms, max 1.2 ms
         "#]].assert_eq(&tables(&report()));
     }
 
@@ -149,7 +191,23 @@ mod tests {
                 "bytes_in": 80000000,
                 "driver": "threads",
                 "elapsed_s": 0.5,
+                "hops": {
+                  "count": 0,
+                  "max_ns": 0,
+                  "p50_ns": 0,
+                  "p9999_ns": 0,
+                  "p999_ns": 0,
+                  "p99_ns": 0
+                },
                 "late_rows": 0,
+                "latency": {
+                  "count": 40,
+                  "max_ns": 1234567,
+                  "p50_ns": 90000,
+                  "p9999_ns": 1200000,
+                  "p999_ns": 1200000,
+                  "p99_ns": 1100000
+                },
                 "rows_in": 1000000,
                 "rows_out": 200,
                 "workers": [

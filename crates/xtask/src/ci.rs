@@ -19,7 +19,7 @@ const STEPS: &[Step] = &[
     ("build", |root| cargo(root, &["build", "--release", "--workspace", "--all-targets"])),
     ("clippy", |root| cargo(root, &["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("test", |root| cargo(root, &["test", "--release", "--workspace"])),
-    ("docs", |root| docs::check(root, &docs::program(root)?)),
+    ("docs", |root| docs::check(root, &docs::programs(root)?)),
     ("first query", first_query),
     ("bench smoke", bench_smoke),
 ];

@@ -1,19 +1,28 @@
-//! The generated pages of `docs/book`: the program prints them from its own tables.
+//! What is generated in the docs: the reference, which the program prints from its own tables, and
+//! figures from results of benchmarks.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::figures;
+
 /// Where generated pages lie, and what the program calls them.
 const FOLDER: &str = "docs/book/reference";
 const PAGES: &[&str] = &["cli", "settings", "options", "connectors", "functions"];
 
-/// The program, built if need be. A build of the whole workspace comes first in `ci`, so that none is needed there.
+/// What the docs are made with.
+pub struct Programs {
+    corelane: PathBuf,
+    bench: PathBuf,
+}
+
+/// The programs, built if need be. A build of the whole workspace comes first in `ci`, so that none is needed there.
 ///
 /// # Errors
-/// If it cannot be built.
-pub fn program(root: &Path) -> Result<PathBuf> {
+/// If they cannot be built.
+pub fn programs(root: &Path) -> Result<Programs> {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--release", "--workspace", "--all-targets", "--quiet"])
         .current_dir(root)
@@ -22,38 +31,40 @@ pub fn program(root: &Path) -> Result<PathBuf> {
     if !built.success() {
         bail!("the program does not build");
     }
-    Ok(root.join("target/release/corelane"))
+    let built = root.join("target/release");
+    Ok(Programs { corelane: built.join("corelane"), bench: built.join("corelane-bench") })
 }
 
-/// Writes the pages.
+/// Writes the pages and the figures in pages.
 ///
 /// # Errors
 /// If one cannot be made or written.
-pub fn write(root: &Path, program: &Path) -> Result<()> {
+pub fn write(root: &Path, programs: &Programs) -> Result<()> {
     let folder = root.join(FOLDER);
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {FOLDER}"))?;
     for page in PAGES {
         let path = folder.join(format!("{page}.md"));
-        std::fs::write(&path, text(program, page)?).with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(&path, text(&programs.corelane, page)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(())
+    figures::write(root, &programs.bench)
 }
 
-/// Compares the pages with what the program says.
+/// Compares the pages with what the program says, and figures with the results they are from.
 ///
 /// # Errors
 /// If they differ.
-pub fn check(root: &Path, program: &Path) -> Result<()> {
+pub fn check(root: &Path, programs: &Programs) -> Result<()> {
     for page in PAGES {
         let name = format!("{FOLDER}/{page}.md");
         let written = std::fs::read_to_string(root.join(&name)).unwrap_or_default();
-        let says = text(program, page)?;
+        let says = text(&programs.corelane, page)?;
         if written != says {
             let line = 1 + written.lines().zip(says.lines()).take_while(|(old, new)| old == new).count();
             bail!("{name} is not current, from line {line}; run `cargo xtask docs`");
         }
     }
-    Ok(())
+    figures::check(root, &programs.bench)
 }
 
 fn text(program: &Path, page: &str) -> Result<String> {

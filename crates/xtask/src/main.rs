@@ -3,6 +3,7 @@
 mod ci;
 mod docs;
 mod edges;
+mod figures;
 mod pages;
 mod source;
 mod tidy;
@@ -14,8 +15,8 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: cargo xtask ci            every check, as before a merge
        cargo xtask tidy          rules of the house that no compiler knows
-       cargo xtask docs          write the generated pages of docs/book
-       cargo xtask docs --check  fail if they are not what the program says";
+       cargo xtask docs          write the generated pages of docs/book, and figures in pages
+       cargo xtask docs --check  fail if they are not what the program and the results say";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,8 +35,8 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["ci"] => ci::ci(&root),
         ["tidy"] => tidy::tidy(&root),
-        ["docs"] => docs::write(&root, &docs::program(&root)?),
-        ["docs", "--check"] => docs::check(&root, &docs::program(&root)?),
+        ["docs"] => docs::write(&root, &docs::programs(&root)?),
+        ["docs", "--check"] => docs::check(&root, &docs::programs(&root)?),
         _ => bail!("{USAGE}"),
     }
 }

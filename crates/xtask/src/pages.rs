@@ -12,14 +12,7 @@ const DECISION_LINES_MAX: usize = 60;
 /// # Errors
 /// If one cannot be read.
 pub fn check(root: &Path, findings: &mut Vec<String>) -> Result<()> {
-    let mut pages = Vec::new();
-    for entry in std::fs::read_dir(root).context("cannot list the root")? {
-        pages.push(entry?.path());
-    }
-    pages_below(&root.join("docs"), &mut pages)?;
-    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
-    pages.sort();
-    for page in pages {
+    for page in all(root)? {
         let text = std::fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
         let name = page.strip_prefix(root).unwrap_or(&page).display().to_string();
         let lines = text.lines().count();
@@ -32,6 +25,21 @@ pub fn check(root: &Path, findings: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The pages of the root and of `docs`, in order.
+///
+/// # Errors
+/// If a folder cannot be listed.
+pub fn all(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut pages = Vec::new();
+    for entry in std::fs::read_dir(root).context("cannot list the root")? {
+        pages.push(entry?.path());
+    }
+    pages_below(&root.join("docs"), &mut pages)?;
+    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    pages.sort();
+    Ok(pages)
 }
 
 fn pages_below(folder: &Path, pages: &mut Vec<PathBuf>) -> Result<()> {

@@ -4,8 +4,9 @@
 //! so that workers need not talk about a new file, and a restart on other numbers of workers
 //! neither loses one nor reads it twice. A lane is one split to the rest of the system: its
 //! files are read one at a time in the order of their ordinals, as they would be by one reader.
-//! The last line of a file is no record until its newline comes. A file that has become shorter
-//! is taken for a new one under the old name, and read from its start.
+//! The last line of a file is no record until its newline comes. A file that has become shorter,
+//! and one that has taken the place of another, is a new one under the old name, and read from its
+//! start. A compressed file that is cut off has not been written to its end yet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::format::decode::Decoder;
 /// Makes the lanes of a table; each knows all files there are, for their ordinals.
 ///
 /// # Errors
-/// If the path cannot be listed. A single file may come later.
+/// If the path cannot be listed: a directory or pattern may be without files, a single file has to be there.
 pub(crate) fn lanes(path: &str, workers: usize) -> Result<Vec<Split>> {
     let files = list(path)?;
     let lanes = (0..workers).map(|lane| {
@@ -92,7 +93,7 @@ impl Lane {
         for file in listed {
             match self.known.get_mut(&file.path) {
                 Some(tail) => {
-                    if file.size < tail.seen_bytes {
+                    if file.size < tail.seen_bytes || file.identity != tail.file.identity {
                         *tail = Tail { range: Range::WHOLE, seen_bytes: 0, ..tail.clone() };
                     }
                     tail.file = FileInfo { ordinal: tail.file.ordinal, ..file.clone() };
@@ -113,10 +114,13 @@ impl Lane {
         Ok(())
     }
 
-    /// The first file, by ordinal, with bytes that have not been read.
+    /// Its own files with bytes that have not been read.
+    fn unread(&self) -> impl Iterator<Item = &Tail> {
+        self.known.values().filter(|tail| tail.seen_bytes < tail.file.size && self.owns(&tail.file.path))
+    }
+
     fn next_unread(&self) -> Option<&Tail> {
-        let unread = |tail: &&Tail| tail.seen_bytes < tail.file.size && self.owns(&tail.file.path);
-        self.known.values().filter(unread).min_by_key(|tail| tail.file.ordinal)
+        self.unread().min_by_key(|tail| tail.file.ordinal)
     }
 }
 
@@ -132,6 +136,8 @@ pub(crate) struct FollowingSource {
     clock: Arc<dyn Clock>,
     lanes: Vec<Lane>,
     reading: Option<Followed>,
+    /// Other files than the one being read have come that are not read yet.
+    more_unread: bool,
     /// When to look again.
     next_listing_ns: u64,
     rows: RowBuilder,
@@ -162,6 +168,7 @@ impl FollowingSource {
             clock,
             lanes,
             reading: None,
+            more_unread: false,
             next_listing_ns: 0,
             rows,
             decoder,
@@ -179,20 +186,30 @@ impl FollowingSource {
     }
 
     fn open_next(&mut self) -> Result<bool> {
+        self.more_unread = self.lanes.iter().flat_map(Lane::unread).nth(1).is_some();
         for (lane, share) in self.lanes.iter_mut().enumerate() {
             let Some(tail) = share.next_unread() else { continue };
             let (file, range) = (tail.file.clone(), tail.range);
-            let compression = match Compression::of_file(&file.path) {
-                Ok(compression) => compression,
+            let opened = Compression::of_file(&file.path).and_then(|compression| {
+                let grows = compression == Compression::None;
+                let reader = TextReader::open(&file.path, range, compression, grows)?;
+                // A compressed file cannot be told to grow, unless it is cut off.
+                Ok(if grows { (reader, false) } else { (reader.unfinished(), true) })
+            });
+            let (reader, compressed) = match opened {
+                Ok(opened) => opened,
                 Err(_) if !std::path::Path::new(&file.path).exists() => {
                     share.known.remove(&file.path);
                     return self.open_next();
                 }
                 Err(error) => return Err(error),
             };
-            let compressed = compression != Compression::None;
-            // A compressed file cannot be told to grow: it is taken as it is found.
-            let reader = TextReader::open(&file.path, range, compression, !compressed)?;
+            let read_bytes = if compressed { 0 } else { range.start };
+            if !file.is_still_there(read_bytes) {
+                // Another file has come in its place since it was listed.
+                self.next_listing_ns = 0;
+                return Ok(false);
+            }
             self.reading = Some(Followed { lane, file, reader: Box::new(reader), compressed });
             return Ok(true);
         }
@@ -231,6 +248,10 @@ impl Source for FollowingSource {
         let batch = self.rows.take(self.decoder.as_mut(), &followed.file, followed.lane)?;
         self.note(step == Step::Ended);
         Ok(batch.unwrap_or(SourcePoll::Pending { retry_ms: Some(0) }))
+    }
+
+    fn holds_time(&self) -> bool {
+        self.more_unread
     }
 
     fn snapshot(&self) -> Vec<Split> {

@@ -6,12 +6,14 @@ use arrow::array::{
     ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray, TimestampMillisecondArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use corelane_stream::origin::origin_detail;
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
-use corelane_stream::{Error, Result};
+use corelane_stream::{Error, OriginDetail, Result};
 
 use super::listing::FileInfo;
-use crate::format::type_name::type_name;
+use super::partition_values::PartitionNames;
 use crate::options::did_you_mean;
+use corelane_stream::sql_type;
 
 /// Bits of a position that hold the offset (or row number) in a file; those above hold the
 /// file's ordinal.
@@ -29,7 +31,10 @@ pub(crate) const METADATA_NAMES: &[&str] =
 enum Slot {
     /// The next column read.
     Column,
+    /// A column of `PARTITIONED BY`.
+    Partition,
     Position,
+    Origin(OriginDetail),
     Path,
     Name,
     Size,
@@ -42,16 +47,25 @@ pub(crate) struct Layout {
     schema: SchemaRef,
     columns: SchemaRef,
     slots: Vec<Slot>,
+    partitions: PartitionNames,
 }
 
 impl Layout {
     /// # Errors
     /// If a metadata column is not known, or is asked for as a type that it has not.
-    pub fn new(schema: SchemaRef) -> Result<Layout> {
-        let slots = schema.fields().iter().map(|field| slot(field)).collect::<Result<Vec<_>>>()?;
+    pub fn new(schema: SchemaRef, partitions: PartitionNames) -> Result<Layout> {
+        let slots = schema.fields().iter().map(|field| slot(field, &partitions)).collect::<Result<Vec<_>>>()?;
         let columns = schema.fields().iter().zip(&slots).filter(|(_, slot)| **slot == Slot::Column);
         let columns = Arc::new(Schema::new(columns.map(|(field, _)| Arc::clone(field)).collect::<Vec<_>>()));
-        Ok(Layout { schema, columns, slots })
+        Ok(Layout { schema, columns, slots, partitions })
+    }
+
+    /// The same for other columns of the table.
+    ///
+    /// # Errors
+    /// As for `new`.
+    pub fn with_schema(&self, schema: SchemaRef) -> Result<Layout> {
+        Layout::new(schema, self.partitions.clone())
     }
 
     /// All columns of a batch.
@@ -64,30 +78,45 @@ impl Layout {
         &self.columns
     }
 
+    /// What is to be told of each row's origin, if anything is.
+    pub fn origin(&self) -> Option<OriginDetail> {
+        self.slots.iter().find_map(|slot| if let Slot::Origin(detail) = slot { Some(*detail) } else { None })
+    }
+
     /// Makes a batch of the columns read; row `r` lies at the r-th of `offsets` in the file.
+    /// `origin` is the column of origins, where it is told.
     ///
     /// # Errors
     /// If the columns do not fit the schema.
-    pub fn batch(&self, columns: Vec<ArrayRef>, offsets: &[u64], file: &FileInfo) -> Result<RecordBatch> {
+    pub fn batch(
+        &self,
+        columns: Vec<ArrayRef>,
+        offsets: &[u64],
+        origin: Option<ArrayRef>,
+        file: &FileInfo,
+    ) -> Result<RecordBatch> {
         let rows = offsets.len();
         let mut columns = columns.into_iter();
-        let arrays = self.slots.iter().map(|slot| -> ArrayRef {
-            match slot {
+        let fields = self.schema.fields().iter();
+        let arrays = self.slots.iter().zip(fields).map(|(slot, field)| -> Result<ArrayRef> {
+            Ok(match slot {
+                Slot::Partition => self.partitions.column(field, &file.path, rows)?,
                 Slot::Column => columns.next().expect("there is a column for each slot"),
                 Slot::Position => {
                     let base = file.ordinal << POSITION_OFFSET_BITS;
                     Arc::new(UInt64Array::from_iter_values(offsets.iter().map(|offset| base | offset)))
                 }
+                Slot::Origin(_) => origin.clone().expect("origins are given where they are told"),
                 Slot::Path => repeated(&file.path, rows),
                 Slot::Name => repeated(file.name(), rows),
                 Slot::Size => Arc::new(Int64Array::from_value(i64::try_from(file.size).unwrap_or(i64::MAX), rows)),
                 Slot::Modified => {
                     Arc::new(TimestampMillisecondArray::from_value(file.modified_ms, rows).with_timezone("UTC"))
                 }
-            }
+            })
         });
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let arrays = arrays.collect();
+        let arrays = arrays.collect::<Result<_>>()?;
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
             .map_err(|error| Error::data(format!("cannot use the rows of '{}': {error}", file.path)))
     }
@@ -98,8 +127,13 @@ pub(crate) fn is_metadata(field: &Field) -> bool {
     field.metadata().contains_key(METADATA_KEY)
 }
 
-fn slot(field: &Field) -> Result<Slot> {
-    let Some(name) = field.metadata().get(METADATA_KEY) else { return Ok(Slot::Column) };
+fn slot(field: &Field, partitions: &PartitionNames) -> Result<Slot> {
+    let Some(name) = field.metadata().get(METADATA_KEY) else {
+        return Ok(if partitions.contains(field) { Slot::Partition } else { Slot::Column });
+    };
+    if let Some(detail) = origin_detail(field) {
+        return Ok(Slot::Origin(detail));
+    }
     let (slot, data_type) = match name.as_str() {
         METADATA_POSITION => (Slot::Position, DataType::UInt64),
         "file.path" => (Slot::Path, DataType::Utf8View),
@@ -124,7 +158,7 @@ fn slot(field: &Field) -> Result<Slot> {
     if *field.data_type() == data_type {
         return Ok(slot);
     }
-    let (found, expected) = (type_name(field.data_type()), type_name(&data_type));
+    let (found, expected) = (sql_type(field.data_type()), sql_type(&data_type));
     Err(Error::invalid(format!(
         "column '{}' is a {found}, but the metadata column '{name}' is a {expected}",
         field.name()

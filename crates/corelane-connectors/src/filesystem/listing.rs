@@ -5,9 +5,11 @@
 
 use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use corelane_stream::key::hash_bytes;
 use corelane_stream::wording::io_reason;
 use corelane_stream::{Error, Result};
 
@@ -24,6 +26,8 @@ pub(crate) struct FileInfo {
     pub ordinal: u64,
     pub size: u64,
     pub modified_ms: i64,
+    /// What tells it from another file of the same name; 0 if nothing does.
+    pub identity: u64,
 }
 
 impl FileInfo {
@@ -33,12 +37,30 @@ impl FileInfo {
         };
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified_ms = modified.map_or(0, |duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX));
-        Ok(FileInfo { path: text.to_owned(), ordinal: 0, size: metadata.len(), modified_ms })
+        let identity = identity(metadata);
+        Ok(FileInfo { path: text.to_owned(), ordinal: 0, size: metadata.len(), modified_ms, identity })
+    }
+
+    /// Whether the name still stands for this file, with all that has been read of it.
+    pub fn is_still_there(&self, read_bytes: u64) -> bool {
+        fs::metadata(&self.path)
+            .is_ok_and(|metadata| identity(&metadata) == self.identity && read_bytes <= metadata.len())
     }
 
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
+}
+
+/// The device, the number of the file on it, which is given out again, and therefore its birth.
+fn identity(metadata: &Metadata) -> u64 {
+    let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let born_ns = born.map_or(0, |duration| duration.as_nanos() as u64);
+    let mut bytes = [0; 24];
+    for (part, number) in bytes.chunks_exact_mut(8).zip([metadata.dev(), metadata.ino(), born_ns]) {
+        part.copy_from_slice(&number.to_le_bytes());
+    }
+    hash_bytes(&bytes)
 }
 
 /// The error for a path that cannot be read.
@@ -87,7 +109,12 @@ pub(crate) fn list(path: &str) -> Result<Vec<FileInfo>> {
     let mut files = Vec::new();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => walk(Path::new(path), 0, &mut files)?,
-        Ok(metadata) => files.push(FileInfo::new(Path::new(path), &metadata)?),
+        Ok(metadata) if metadata.is_file() => files.push(FileInfo::new(Path::new(path), &metadata)?),
+        // Opening a pipe twice, as files are, would wait for ever or lose its first bytes.
+        Ok(_) => {
+            return Err(Error::io(format!("cannot read '{path}': it is a pipe, a socket or a device and not a file"))
+                .with_hint("pass it as standard input: 'path' = '-'"));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_glob(path) => list_glob(path, &mut files)?,
         Err(error) => return Err(cannot_read(path, &error)),
     }
@@ -154,10 +181,12 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<FileInfo>) -> Result<()>
 fn visit(path: PathBuf, depth: usize, files: &mut Vec<FileInfo>) -> Result<()> {
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => walk(&path, depth + 1, files),
-        Ok(metadata) => {
+        Ok(metadata) if metadata.is_file() => {
             files.push(FileInfo::new(&path, &metadata)?);
             Ok(())
         }
+        // Pipes and sockets among files hold no rows of the table.
+        Ok(_) => Ok(()),
         // Gone since it was listed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(cannot_read(&path.display().to_string(), &error)),

@@ -6,6 +6,7 @@ mod follow;
 mod layout;
 mod listing;
 mod parquet;
+mod partition_values;
 mod source;
 mod split;
 mod stdin;
@@ -18,6 +19,7 @@ use corelane_stream::{Connector, Error, OptionDef, Result, SinkSpec, SourceSpec,
 
 use crate::format::{CsvOptions, DECODE_OPTIONS, FormatOptions, infer};
 use crate::options::Options;
+pub use parquet::is_reading_guarded;
 use sink::{FilesystemSinkSpec, sink_options};
 use source::FilesystemSource;
 

@@ -4,7 +4,9 @@
 //! against hostile files (it has paniced on corrupt ones), so it runs behind `catch_unwind`, and
 //! a panic becomes the error that the file deserves.
 
+use std::cell::Cell;
 use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -17,10 +19,17 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::listing::cannot_read;
-use crate::format::type_name::type_name;
+use corelane_stream::sql_type;
+
+/// What a Parquet file begins and ends with.
+const MAGIC: &[u8; 4] = b"PAR1";
+
+/// The letters twice, and the length of the footer.
+const SMALLEST_BYTES: u64 = 12;
 
 /// An open file, for the row groups of it that follow each other.
 pub(crate) struct ParquetFile {
@@ -40,8 +49,9 @@ impl ParquetFile {
                 Some(schema) => options.with_schema(schema),
                 None => options,
             };
-            guarded(path, || ArrowReaderMetadata::load(&file, options).map_err(|error| error.to_string()))
+            guarded(path, "its footer, which describes it, is damaged", || ArrowReaderMetadata::load(&file, options))
         };
+        check_ends(path, &file)?;
         let stored = load(None)?;
         let views = Arc::new(Schema::new(stored.schema().fields().iter().map(with_views).collect::<Vec<_>>()));
         let metadata = if views == *stored.schema() { stored } else { load(Some(views))? };
@@ -82,12 +92,12 @@ impl ParquetFile {
         for wanted in columns.fields() {
             self.check_column(wanted)?;
         }
-        let reader = guarded(&self.path, || {
-            let file = self.file.try_clone().map_err(|error| error.to_string())?;
+        let reader = guarded(&self.path, &damaged(number), || {
+            let file = self.file.try_clone()?;
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
             let mask = ProjectionMask::leaves(builder.parquet_schema(), leaves);
             let builder = builder.with_projection(mask).with_row_groups(vec![number]).with_batch_size(batch_rows);
-            builder.with_offset(rows_read as usize).build().map_err(|error| error.to_string())
+            builder.with_offset(rows_read as usize).build()
         })?;
         let mut group = RowGroup {
             path: self.path.clone(),
@@ -108,7 +118,7 @@ impl ParquetFile {
         let schema = self.metadata.schema();
         let Some((_, found)) = schema.fields().find(wanted.name()) else {
             let names = schema.fields().iter().map(|field| field.name().as_str());
-            let error = Error::data(format!("the file '{}' has no column '{}'", self.path, wanted.name()));
+            let error = Error::io(format!("the file '{}' has no column '{}'", self.path, wanted.name()));
             return Err(match crate::options::did_you_mean(wanted.name(), names) {
                 Some(like) => error.with_hint(format!("did you mean '{like}'?")),
                 None => error,
@@ -117,10 +127,10 @@ impl ParquetFile {
         if is_lossless(found.data_type(), wanted.data_type()) {
             return Ok(());
         }
-        let (found, declared) = (type_name(found.data_type()), type_name(wanted.data_type()));
+        let (found, declared) = (sql_type(found.data_type()), sql_type(wanted.data_type()));
         let message =
             format!("column '{}' of '{}' is a {found} and cannot be read as {declared}", wanted.name(), self.path);
-        Err(Error::data(message).with_hint(format!("declare it as {found} and CAST it")))
+        Err(Error::io(message).with_hint(format!("declare it as {found} and CAST it")))
     }
 
     fn corrupt(&self, reason: &str) -> Error {
@@ -161,9 +171,15 @@ impl RowGroup {
     /// # Errors
     /// If the file is corrupt, or a value does not fit the declared type.
     pub fn next(&mut self) -> Result<Option<(Vec<ArrayRef>, Vec<u64>)>> {
-        let path = format!("{}, row group {}", self.path, self.number);
-        let next = guarded(&path, || self.reader.next().transpose().map_err(|error| error.to_string()))?;
-        let Some(batch) = next else { return Ok(None) };
+        let next = guarded(&self.path, &damaged(self.number), || self.reader.next().transpose())?;
+        let Some(batch) = next else {
+            if self.rows_read != self.rows {
+                let (number, told, found) = (self.number, self.rows, self.rows_read);
+                let reason = format!("row group {number} has {found} rows and the footer says {told}");
+                return Err(corrupt(&self.path, &reason));
+            }
+            return Ok(None);
+        };
         let columns =
             self.columns.fields().iter().map(|wanted| self.column(&batch, wanted)).collect::<Result<Vec<_>>>()?;
         let first = self.first_row + self.rows_read;
@@ -181,24 +197,78 @@ impl RowGroup {
     fn column(&self, batch: &RecordBatch, wanted: &FieldRef) -> Result<ArrayRef> {
         let column = batch.column_by_name(wanted.name()).expect("the column was checked and selected");
         adapt(column, wanted.data_type()).map_err(|error| {
-            let name = type_name(wanted.data_type());
+            let name = sql_type(wanted.data_type());
             Error::data(format!("cannot read column '{}' of '{}' as {name}: {error}", wanted.name(), self.path))
         })
     }
 }
 
 fn corrupt(path: &str, reason: &str) -> Error {
-    let reason = reason.trim_start_matches("Parquet error: ");
     Error::io(format!("cannot read '{path}' as Parquet: {reason}"))
-        .with_hint("the file is corrupt, cut off, or of another format")
+        .with_hint("write the file again, or fetch it again from where it came")
 }
 
-/// Runs the reader so that neither its errors nor its panics pass by without the file's name.
-fn guarded<T>(path: &str, read: impl FnOnce() -> Result<T, String>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(read)) {
+fn unsupported(path: &str, what: &str) -> Error {
+    Error::io(format!("cannot read '{path}' as Parquet: it uses what is not supported: {what}"))
+        .with_hint("write the file without it")
+}
+
+fn damaged(row_group: usize) -> String {
+    format!("its row group {row_group} is damaged")
+}
+
+/// Tells what is no Parquet file from one that is damaged, by the letters that begin and end one.
+fn check_ends(path: &str, mut file: &File) -> Result<()> {
+    let fault = |error: &io::Error| cannot_read(path, error);
+    let size = file.metadata().map_err(|error| fault(&error))?.len();
+    let (mut first, mut last) = ([0; 4], [0; 4]);
+    if size == 0 {
+        return Err(corrupt(path, "it is empty"));
+    }
+    if SMALLEST_BYTES <= size {
+        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut first)).map_err(|error| fault(&error))?;
+        file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut last)).map_err(|error| fault(&error))?;
+    }
+    match (&first == MAGIC, &last == MAGIC) {
+        (true, true) => Ok(()),
+        (true, false) => Err(corrupt(path, "it is cut off: a Parquet file ends in a footer, and this one has none")),
+        (false, _) if &last == b"PARE" || &first == b"PARE" => Err(corrupt(path, "it is encrypted")),
+        (false, _) => Err(corrupt(path, "it is another format")
+            .with_hint("name the format that it has: 'format' = 'csv' or 'json', or the ending .csv or .json")),
+    }
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// True while a panic of this thread would be that of a reader over a corrupt file, which is
+/// caught and told as the file's fault: nobody else need tell of it.
+pub fn is_reading_guarded() -> bool {
+    GUARDED.get()
+}
+
+/// Runs the reader so that neither its errors nor its panics pass by without the file's name, in
+/// words of ours: its own speak of the format's inside.
+fn guarded<T, E: Into<ParquetError>>(path: &str, damage: &str, read: impl FnOnce() -> Result<T, E>) -> Result<T> {
+    GUARDED.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(false);
+    match outcome {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(reason)) => Err(corrupt(path, &reason)),
-        Err(_) => Err(corrupt(path, "the reader failed on it")),
+        Ok(Err(error)) => Err(match error.into() {
+            ParquetError::NYI(what) => unsupported(path, &what),
+            ParquetError::External(error) => match error.downcast_ref::<io::Error>() {
+                Some(error) if error.raw_os_error().is_some() => cannot_read(path, error),
+                // An error on its way through arrow is a text.
+                Some(_) | None => match error.to_string().split_once("NYI: ") {
+                    Some((_, what)) => unsupported(path, what),
+                    None => corrupt(path, damage),
+                },
+            },
+            _ => corrupt(path, damage),
+        }),
+        Err(_) => Err(corrupt(path, damage)),
     }
 }
 

@@ -58,7 +58,7 @@ const OPTIONS: &[OptionDef] = &[
     },
     OptionDef {
         name: "partition.default-name",
-        default: Some("__DEFAULT_PARTITION__"),
+        default: Some(super::partition_values::DEFAULT_PARTITION),
         required: false,
         help: "What stands for NULL and the empty string in the name of a partition's directory.",
     },

@@ -8,23 +8,26 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use corelane_stream::row_errors::Position;
 use corelane_stream::{
-    BadRow, Error, OnError, Result, RowErrors, RowPolicy, Source, SourceBatch, SourceContext, SourceCounters,
-    SourcePoll, SourceSpec, Split, TableDefinition,
+    BadRow, Error, OnError, OriginDetail, Result, RowErrors, RowPolicy, Source, SourceBatch, SourceContext,
+    SourceCounters, SourcePoll, SourceSpec, Split, TableDefinition,
 };
 
 use super::follow::{self, FollowingSource};
 use super::layout::{Layout, is_metadata};
 use super::listing::{FileInfo, list_some};
 use super::parquet::{ParquetFile, RowGroup};
+use super::partition_values::PartitionNames;
 use super::split::{self, FileSplit, RANGE_BYTES};
 use super::stdin::StdinReader;
 use super::text::{Compression, Step, TextReader};
-use crate::format::decode::{self, BadRecord, Decoder};
+use crate::format::decode::{self, BadRecord, Decoder, Rows};
 use crate::format::{CsvOptions, FormatOptions};
 use crate::options::{Options, wrong_value};
+use crate::origins::Origins;
 
 /// The key, in a schema's metadata, that says whether the files of an inferred CSV table name
 /// their columns. An option of the table has precedence.
@@ -75,14 +78,16 @@ impl FilesystemSource {
         if format.ignores_parse_errors() && policy.on_error == OnError::Fail {
             policy.on_error = OnError::Skip;
         }
-        let columns = table.schema.fields().iter().filter(|field| !is_metadata(field)).cloned().collect::<Vec<_>>();
+        let partitions = PartitionNames::new(table, &options);
+        let in_files = |field: &&FieldRef| !is_metadata(field) && !partitions.contains(field);
+        let columns = table.schema.fields().iter().filter(in_files).cloned().collect::<Vec<_>>();
         let source = FilesystemSource {
             policy: Arc::new(policy),
             path,
             format,
             monitor_interval,
             declared: Arc::new(Schema::new(columns)),
-            layout: Arc::new(Layout::new(Arc::clone(&table.schema))?),
+            layout: Arc::new(Layout::new(Arc::clone(&table.schema), partitions)?),
             range_bytes: RANGE_BYTES,
         };
         source.check_types()?;
@@ -104,7 +109,7 @@ impl FilesystemSource {
     }
 
     fn decoder(&self) -> Result<Box<dyn Decoder>> {
-        decode::decoder(&self.format, &self.declared, self.layout.columns())
+        decode::decoder(&self.format, &self.declared, self.layout.columns(), self.layout.origin())
     }
 }
 
@@ -125,8 +130,15 @@ impl SourceSpec for FilesystemSource {
         self.monitor_interval.is_none()
     }
 
+    fn origin(&self) -> Option<OriginDetail> {
+        Some(match self.format {
+            FormatOptions::Json(_) | FormatOptions::Csv(_) => OriginDetail::Raw,
+            FormatOptions::Parquet => OriginDetail::Place,
+        })
+    }
+
     fn with_schema(&self, schema: SchemaRef) -> Result<Arc<dyn SourceSpec>> {
-        let source = FilesystemSource { layout: Arc::new(Layout::new(schema)?), ..self.clone() };
+        let source = FilesystemSource { layout: Arc::new(self.layout.with_schema(schema)?), ..self.clone() };
         for field in source.layout.columns().fields() {
             if self.declared.fields().find(field.name()).is_none() {
                 return Err(Error::internal(format!("table '{}' has no column '{}'", self.policy.table, field.name())));
@@ -152,6 +164,7 @@ impl SourceSpec for FilesystemSource {
             layout: Arc::clone(&self.layout),
             row_errors: context.row_errors.open(&self.policy, context.worker)?,
             batch_rows: context.batch_rows,
+            origins: Origins::default(),
             counters: SourceCounters::default(),
         };
         if let Some(interval) = self.monitor_interval {
@@ -181,6 +194,7 @@ pub(crate) struct RowBuilder {
     pub layout: Arc<Layout>,
     row_errors: Rc<dyn RowErrors>,
     pub batch_rows: usize,
+    origins: Origins,
     pub counters: SourceCounters,
 }
 
@@ -213,9 +227,15 @@ impl RowBuilder {
             return Ok(None);
         }
         let rows = decoder.flush()?;
-        self.counters.rows += rows.offsets.len() as u64;
-        let rows = self.layout.batch(rows.columns, &rows.offsets, file)?;
-        Ok(Some(SourcePoll::Batch(SourceBatch { split, rows })))
+        Ok(Some(SourcePoll::Batch(SourceBatch { split, rows: self.batch(rows, file)? })))
+    }
+
+    /// Makes a batch of decoded rows.
+    fn batch(&mut self, rows: Rows, file: &FileInfo) -> Result<RecordBatch> {
+        let Rows { columns, offsets, places, raw } = rows;
+        self.counters.rows += offsets.len() as u64;
+        let origin = places.map(|places| self.origins.column(&file.path, places, raw)).transpose()?;
+        self.layout.batch(columns, &offsets, origin, file)
     }
 }
 
@@ -262,7 +282,7 @@ impl FileSource {
             }
             FileSplit::Stdin => {
                 let reader = TextReader::stdin(StdinReader::start(self.context.waker.clone())?);
-                let file = FileInfo { path: "-".to_owned(), ordinal: 0, size: 0, modified_ms: 0 };
+                let file = FileInfo { path: "-".to_owned(), ordinal: 0, size: 0, modified_ms: 0, identity: 0 };
                 Reading::Text { file, reader: Box::new(reader), stdin: true }
             }
             FileSplit::RowGroup { file, row_group, rows_read, bytes } => {
@@ -307,9 +327,13 @@ impl Source for FileSource {
                     self.reading = None;
                     return Ok(SourcePoll::SplitEnd(split));
                 };
-                self.rows.counters.rows += row_numbers.len() as u64;
                 self.rows.counters.bytes += reader.take_bytes();
-                let rows = self.rows.layout.batch(columns, &row_numbers, file)?;
+                let places = self.rows.layout.origin().map(|_| {
+                    let place = |row: &u64| Position::Row(*row).to_word();
+                    row_numbers.iter().map(place).collect()
+                });
+                let rows = Rows { columns, offsets: row_numbers, places, raw: None };
+                let rows = self.rows.batch(rows, file)?;
                 Ok(SourcePoll::Batch(SourceBatch { split, rows }))
             }
             Reading::Ended => {

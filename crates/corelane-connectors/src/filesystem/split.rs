@@ -79,7 +79,13 @@ impl FileSplit {
 }
 
 pub(crate) fn file_state(file: &FileInfo) -> Value {
-    json!({ "path": file.path, "ordinal": file.ordinal, "size": file.size, "modified_ms": file.modified_ms })
+    json!({
+        "path": file.path,
+        "ordinal": file.ordinal,
+        "size": file.size,
+        "modified_ms": file.modified_ms,
+        "identity": file.identity,
+    })
 }
 
 pub(crate) fn file_of_state(state: &Value) -> Option<FileInfo> {
@@ -88,6 +94,7 @@ pub(crate) fn file_of_state(state: &Value) -> Option<FileInfo> {
         ordinal: state["ordinal"].as_u64()?,
         size: state["size"].as_u64()?,
         modified_ms: state["modified_ms"].as_i64()?,
+        identity: state["identity"].as_u64()?,
     })
 }
 

@@ -493,8 +493,8 @@ fn parquet_is_read_by_row_groups() {
     parquet_file(&path);
     let options = [("path", path.as_str()), ("format", "parquet")];
     let inferred = table(&options, vec![]).expect("is a table");
-    expect!["ROW<`id` BIGINT, `t` STRING, `small` BIGINT, `ts` TIMESTAMP(9), `row` ROW<`p` INT, `q` STRING>>"]
-        .assert_eq(&crate::format::type_name::type_name(&DataType::Struct(inferred.schema.fields().clone())));
+    expect!["ROW<id BIGINT NOT NULL, t STRING NOT NULL, small BIGINT NOT NULL, ts TIMESTAMP(9) NOT NULL, row ROW<p INT, q STRING> NOT NULL>"]
+        .assert_eq(&corelane_stream::sql_type(&DataType::Struct(inferred.schema.fields().clone())));
     let source = FilesystemSource::new(&inferred).expect("is a source");
     assert_eq!(source.splits(1).expect("splits").len(), 3);
     for workers in [1, 2] {

@@ -134,6 +134,8 @@ pub(crate) struct TextReader {
     bytes_ended: bool,
     /// The file may grow: its last line is no record before its newline.
     grows: bool,
+    /// A compressed file that is cut off is one that grows.
+    unfinished: bool,
     /// Bytes read of a compressed file.
     file_bytes: Rc<Cell<u64>>,
     /// The offset up to which bytes have been told.
@@ -174,6 +176,11 @@ impl TextReader {
         })
     }
 
+    /// The same file, of which more may be written though it is compressed.
+    pub fn unfinished(self) -> Self {
+        TextReader { unfinished: true, ..self }
+    }
+
     pub fn stdin(stdin: StdinReader) -> Self {
         TextReader::new("-", Bytes::Stdin(stdin), Compression::None)
     }
@@ -193,6 +200,7 @@ impl TextReader {
             reading_over: false,
             bytes_ended: false,
             grows: false,
+            unfinished: false,
             file_bytes: Rc::default(),
             reported: 0,
         }
@@ -309,6 +317,7 @@ impl TextReader {
         // One that is too long is known by its first byte too many.
         let wanted = (pending + CHUNK_BYTES.max(pending)).min(RECORD_BYTES_MAX + CHUNK_BYTES);
         if self.buffer.len() < wanted {
+            self.buffer.reserve_exact(wanted - self.buffer.len());
             self.buffer.resize(wanted, 0);
         } else if pending < CHUNK_BYTES && 4 * CHUNK_BYTES < self.buffer.len() {
             self.buffer.truncate(2 * CHUNK_BYTES);
@@ -320,6 +329,10 @@ impl TextReader {
                 match file.read(&mut self.buffer[pending..room]) {
                     Ok(read) => break Some(read),
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if self.unfinished && error.kind() == io::ErrorKind::UnexpectedEof => {
+                        self.grows = true;
+                        break Some(0);
+                    }
                     Err(error) => return Err(self.read_error(&error)),
                 }
             },

@@ -162,12 +162,12 @@ fn nothing_to_infer(path: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::type_name::type_name;
+    use corelane_stream::sql_type;
     use expect_test::{Expect, expect};
 
     fn check(schema: Result<SchemaRef>, expected: Expect) {
         expected.assert_eq(&match schema {
-            Ok(schema) => type_name(&DataType::Struct(schema.fields().clone())),
+            Ok(schema) => sql_type(&DataType::Struct(schema.fields().clone())),
             Err(error) => error.to_string(),
         });
     }
@@ -178,11 +178,9 @@ mod tests {
         let options = CsvOptions { header: true, ..CsvOptions::default() };
         check(
             infer_csv("a.csv", sample, true, &options),
-            expect![
-                "ROW<`id` BIGINT, `price` DOUBLE, `ok` BOOLEAN, `day` DATE, `at` TIMESTAMP(3), `note` STRING, `mixed` STRING>"
-            ],
+            expect!["ROW<id BIGINT, price DOUBLE, ok BOOLEAN, day DATE, at TIMESTAMP(3), note STRING, mixed STRING>"],
         );
-        check(infer_csv("a.csv", b"1,a\n", true, &CsvOptions::default()), expect!["ROW<`f0` BIGINT, `f1` STRING>"]);
+        check(infer_csv("a.csv", b"1,a\n", true, &CsvOptions::default()), expect!["ROW<f0 BIGINT, f1 STRING>"]);
         check(
             infer_csv("a.csv", b"", true, &options),
             expect!["cannot infer the columns of 'a.csv': it holds no record"],
@@ -194,7 +192,7 @@ mod tests {
         let sample = b"{\"z\":1,\"a\":{\"y\":[1,2.5],\"x\":null}}\n{\"b\":18446744073709551615,\"z\":true}\n\n{\"a\":{\"w\":\"t\"}}\n{\"cut";
         check(
             infer_json("a.json", sample, false),
-            expect!["ROW<`z` STRING, `a` ROW<`y` ARRAY<DOUBLE>, `x` STRING, `w` STRING>, `b` STRING>"],
+            expect!["ROW<z STRING, a ROW<y ARRAY<DOUBLE>, x STRING, w STRING>, b STRING>"],
         );
         check(
             infer_json("a.json", b"[1]\n", true),

@@ -5,8 +5,6 @@ pub mod display;
 pub mod encode;
 pub mod infer;
 
-pub(crate) mod type_name;
-
 use corelane_stream::{Error, OptionDef, Result, TableOptions};
 
 use crate::options::{Options, wrong_value};

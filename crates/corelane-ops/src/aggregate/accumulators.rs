@@ -6,7 +6,7 @@
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::Field;
-use corelane_stream::Result;
+use corelane_stream::{Error, Result};
 
 use super::slide::{Step, by_rows};
 
@@ -52,12 +52,18 @@ pub trait Accumulators {
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef>;
 
     /// Takes the steps one after the other, over rows of `chunks` (each of the same columns as for
-    /// `update`); gives one result for each step that asks.
+    /// `update`); gives one result for each step that asks. A result out of its type's range is
+    /// null, and is found by `failures`.
     ///
     /// # Errors
-    /// As for `update` and `values`.
+    /// As for `update`.
     fn slide(&mut self, steps: &[Step], chunks: &[Vec<ArrayRef>]) -> Result<ArrayRef> {
         by_rows(self, steps, chunks)
+    }
+
+    /// Which results of the last `slide` are out of their type's range, in order, and the reason.
+    fn failures(&self) -> Option<(&[usize], Error)> {
+        None
     }
 
     /// Empties these groups, so that their ids can be used again.

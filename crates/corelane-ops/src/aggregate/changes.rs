@@ -6,12 +6,11 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{concat, take};
-use arrow::datatypes::SchemaRef;
-use corelane_stream::{BadRow, ChangelogBatch, ErrorKind, Output, Result, RowErrors, RowKind};
+use arrow::datatypes::{Schema, SchemaRef};
+use corelane_stream::{ChangelogBatch, Error, ErrorKind, Output, Result, RowKind};
 
 use super::call_set::CallSet;
-use super::group_table::GroupTable;
-use crate::row_json::row_json;
+use crate::bad_rows::BadRows;
 
 /// The results of some groups.
 #[derive(Default)]
@@ -29,55 +28,53 @@ impl Results {
     }
 }
 
-/// Where results that cannot be computed go.
-pub struct BadResults<'a> {
-    pub row_errors: &'a dyn RowErrors,
-    /// The table that the rows come from.
-    pub source: &'a str,
-    /// Begins with the names of the keys.
-    pub schema: &'a SchemaRef,
-    /// Columns of the table before the keys.
-    pub slot_columns: usize,
-    pub count: &'a mut u64,
-}
-
-impl BadResults<'_> {
-    /// The results of those groups that have one; the others are bad rows.
-    ///
-    /// # Errors
-    /// If the policy for bad rows is to fail.
-    pub fn results(&mut self, calls: &mut CallSet, table: &GroupTable, groups: Vec<u32>) -> Result<Results> {
-        let error = match calls.values(&groups) {
-            Ok(columns) => return Ok(Results { groups, columns }),
-            Err(error) => error,
-        };
-        if error.kind() != ErrorKind::Data {
-            return Err(error);
+/// The results of those groups that have one; each of the others, in order, with the reason.
+///
+/// # Errors
+/// If the fault is not in the data.
+pub fn results(calls: &mut CallSet, groups: Vec<u32>) -> Result<(Results, Vec<(u32, Error)>)> {
+    if groups.is_empty() {
+        return Ok((Results::default(), Vec::new()));
+    }
+    match calls.values(&groups) {
+        Ok(columns) => return Ok((Results { groups, columns }, Vec::new())),
+        Err(error) if error.kind() != ErrorKind::Data => return Err(error),
+        Err(_) => {}
+    }
+    // Halves are tried until the groups at fault stand alone.
+    let (mut good, mut failed) = (Vec::with_capacity(groups.len()), Vec::new());
+    let (left, right) = groups.split_at(groups.len() / 2);
+    let mut pending = vec![right, left];
+    while let Some(part) = pending.pop() {
+        if part.is_empty() {
+            continue;
         }
-        let mut good = Vec::with_capacity(groups.len());
-        for group in groups {
-            match calls.values(&[group]) {
-                Ok(_) => good.push(group),
-                Err(error) => {
-                    let keys = table.keys(&[group])?;
-                    let names =
-                        self.schema.fields().iter().map(|field| field.name()).zip(keys[self.slot_columns..].to_vec());
-                    let key = if keys.len() == self.slot_columns {
-                        b"{}".to_vec()
-                    } else {
-                        row_json(&RecordBatch::try_from_iter(names)?, 0)?
-                    };
-                    let reason = match error.hint() {
-                        Some(hint) => format!("{error} ({hint})"),
-                        None => error.to_string(),
-                    };
-                    *self.count += 1;
-                    self.row_errors.bad(&BadRow { source: self.source, position: None, raw: &key, reason: &reason })?;
-                }
+        match calls.values(part) {
+            Ok(_) => good.extend_from_slice(part),
+            Err(error) if error.kind() != ErrorKind::Data => return Err(error),
+            Err(error) if part.len() == 1 => failed.push((part[0], error)),
+            Err(_) => {
+                let (left, right) = part.split_at(part.len() / 2);
+                pending.extend([right, left]);
             }
         }
-        Results::of(calls, good)
     }
+    Ok((Results::of(calls, good)?, failed))
+}
+
+/// Reports a group whose result cannot be told, by its key: columns of the output's first fields.
+///
+/// # Errors
+/// If the policy for bad rows is to fail, or the dead letter cannot be written.
+pub fn report(bad: &mut BadRows, schema: &SchemaRef, key: Vec<ArrayRef>, error: &Error) -> Result<()> {
+    let fields: Vec<_> = schema.fields()[..key.len()].to_vec();
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let key = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), key, &options)?;
+    let reason = match error.hint() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
+    };
+    bad.bad(&key, 0, &reason)
 }
 
 /// Rows to emit: the kind and group of each, and its results.
@@ -171,7 +168,8 @@ fn picked(old: &Results, new: &Results, picks: Vec<u32>) -> Result<Vec<ArrayRef>
     (0..columns).map(column).collect()
 }
 
-/// Emits rows in batches of at most `batch_rows`.
+/// Emits rows in batches of at most `batch_rows`, or of one update: its halves stay together, so
+/// that a filter behind sees both.
 ///
 /// # Errors
 /// If the columns do not fit the schema.
@@ -192,8 +190,58 @@ pub fn emit(
     } else {
         ChangelogBatch::new(rows, kinds.iter().copied().collect())
     };
-    for offset in (0..kinds.len()).step_by(batch_rows) {
-        out.emit(batch.slice(offset, batch_rows.min(kinds.len() - offset)));
+    let mut offset = 0;
+    while offset < kinds.len() {
+        let end = whole_updates(kinds, offset, batch_rows);
+        out.emit(batch.slice(offset, end - offset));
+        offset = end;
     }
     Ok(())
+}
+
+/// The end of a batch that starts at `offset` and does not part the halves of an update.
+fn whole_updates(kinds: &[RowKind], offset: usize, batch_rows: usize) -> usize {
+    let end = kinds.len().min(offset + batch_rows.max(1));
+    match kinds[end - 1] {
+        RowKind::UpdateBefore if end - 1 == offset => kinds.len().min(end + 1),
+        RowKind::UpdateBefore => end - 1,
+        _ => end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use RowKind::{Delete as D, Insert as I, UpdateAfter as A, UpdateBefore as B};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cuts(kinds: &[RowKind], batch_rows: usize) -> Vec<usize> {
+        let mut ends = vec![0];
+        while ends[ends.len() - 1] < kinds.len() {
+            ends.push(whole_updates(kinds, ends[ends.len() - 1], batch_rows));
+        }
+        ends
+    }
+
+    #[test]
+    fn halves_of_an_update_stay_together() {
+        assert_eq!(cuts(&[I, B, A, D, B, A], 2), [0, 1, 3, 4, 6]);
+        assert_eq!(cuts(&[B, A, B, A], 1), [0, 2, 4]);
+        assert_eq!(cuts(&[B, A, B, A], 3), [0, 2, 4]);
+        assert_eq!(cuts(&[I, I, D], 8), [0, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn batches_are_as_long_as_may_be(changes in proptest::collection::vec(0..3usize, 1..30), batch_rows in 1..9usize) {
+            let kinds: Vec<RowKind> = changes.iter().flat_map(|change| [&[I][..], &[D], &[B, A]][*change]).copied().collect();
+            let ends = cuts(&kinds, batch_rows);
+            prop_assert_eq!(ends.last(), Some(&kinds.len()));
+            for (start, end) in ends.iter().zip(&ends[1..]) {
+                prop_assert!(start < end && end - start <= batch_rows.max(2));
+                prop_assert!(kinds[end - 1] != B);
+            }
+        }
+    }
 }

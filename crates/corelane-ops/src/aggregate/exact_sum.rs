@@ -84,12 +84,14 @@ pub struct ExactSum<T> {
     output: DataType,
     /// For messages: `SUM of "price"`.
     title: String,
+    /// The results of the last `slide` that do not fit their type.
+    failed: Vec<usize>,
     argument: PhantomData<T>,
 }
 
 impl<T> ExactSum<T> {
     pub fn new(finish: Finish, output: DataType, title: String) -> Self {
-        ExactSum { totals: Vec::new(), finish, output, title, argument: PhantomData }
+        ExactSum { totals: Vec::new(), finish, output, title, failed: Vec::new(), argument: PhantomData }
     }
 
     fn out_of_range(&self) -> Error {
@@ -105,32 +107,39 @@ where
 {
     /// The results of these totals.
     fn finished(&self, totals: impl ExactSizeIterator<Item = Total>) -> Result<ArrayRef> {
+        let mut failed = Vec::new();
+        let results = self.fitting(totals, &mut failed)?;
+        if failed.is_empty() { Ok(results) } else { Err(self.out_of_range()) }
+    }
+
+    /// The results of these totals; those that do not fit the type are null and noted in `failed`.
+    fn fitting(&self, totals: impl ExactSizeIterator<Item = Total>, failed: &mut Vec<usize>) -> Result<ArrayRef> {
         if let DataType::Decimal128(precision, scale) = self.output {
-            let bound = 10i128.pow(u32::from(precision));
-            let mut results = Vec::with_capacity(totals.len());
-            for total in totals {
-                results.push(match total.count {
-                    0 => None,
-                    _ => {
-                        let result = self.finish.of(&total).filter(|result| result.unsigned_abs() < bound as u128);
-                        Some(result.ok_or_else(|| self.out_of_range())?)
-                    }
-                });
-            }
-            return Ok(Arc::new(Decimal128Array::from(results).with_precision_and_scale(precision, scale)?));
+            let bound = 10i128.pow(u32::from(precision)) as u128;
+            let fits = |result: i128| (result.unsigned_abs() < bound).then_some(result);
+            let results = Decimal128Array::from(self.results(totals, fits, failed));
+            return Ok(Arc::new(results.with_precision_and_scale(precision, scale)?));
         }
-        let mut results = Vec::with_capacity(totals.len());
-        for total in totals {
-            results.push(match total.count {
-                0 => None,
-                _ => {
-                    let result = self.finish.of(&total).and_then(|result| T::Native::try_from(result).ok());
-                    Some(result.ok_or_else(|| self.out_of_range())?)
-                }
-            });
-        }
+        let results = self.results(totals, |result| T::Native::try_from(result).ok(), failed);
         let results: ArrayRef = Arc::new(results.into_iter().collect::<PrimitiveArray<T>>());
         if *results.data_type() == self.output { Ok(results) } else { Ok(cast(&results, &self.output)?) }
+    }
+
+    fn results<N>(
+        &self,
+        totals: impl ExactSizeIterator<Item = Total>,
+        fits: impl Fn(i128) -> Option<N>,
+        failed: &mut Vec<usize>,
+    ) -> Vec<Option<N>> {
+        let mut results = Vec::with_capacity(totals.len());
+        for (number, total) in totals.enumerate() {
+            let result = if total.count == 0 { None } else { self.finish.of(&total).and_then(&fits) };
+            if result.is_none() && total.count != 0 {
+                failed.push(number);
+            }
+            results.push(result);
+        }
+        results
     }
 }
 
@@ -224,7 +233,15 @@ where
             results.push(totals[group]);
             Ok(())
         })?;
-        self.finished(results.into_iter())
+        self.failed.clear();
+        let mut failed = std::mem::take(&mut self.failed);
+        let column = self.fitting(results.into_iter(), &mut failed);
+        self.failed = failed;
+        column
+    }
+
+    fn failures(&self) -> Option<(&[usize], Error)> {
+        (!self.failed.is_empty()).then(|| (self.failed.as_slice(), self.out_of_range()))
     }
 
     fn clear(&mut self, groups: &[u32]) {

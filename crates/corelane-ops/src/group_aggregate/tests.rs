@@ -94,6 +94,23 @@ fn results_out_of_range_are_bad_rows() {
     );
 }
 
+#[test]
+fn a_result_out_of_range_is_reported_once_while_it_lasts() {
+    check(
+        &spec("k STRING, v INT", &[0], &[(F::Sum, &[1]), (F::Count, &[])], Phase::Single),
+        "+I[a, 2147483647] +I[a, 1] +I[b, 1] +I[c, 1]\n+I[a, 1] +I[b, 1]\n+I[a, -2]\n+I[a, 1]\n+I[a, 1]",
+        expect![[r#"
+            +I[b, 1, 1] +I[c, 1, 1]
+            -U[b, 1, 1] +U[b, 2, 2]
+            +I[a, 2147483647, 4]
+            -D[a, 2147483647, 4]
+
+
+            bad the SUM called "out" is out of range for INT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"a"}
+            bad the SUM called "out" is out of range for INT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"a"}"#]],
+    );
+}
+
 const COLUMNS: &str = "k STRING, i BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, t BIGINT";
 
 /// Every function, some with DISTINCT, FILTER and an order.

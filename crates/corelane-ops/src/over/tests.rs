@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Narrow, Pieces, batch, context, rows_of, schema, text};
+use crate::testing::{Narrow, Pieces, batch, context, rows_of, schema, text, with_origin};
 
 /// `p` is the rows' position.
 fn input() -> SchemaRef {
@@ -360,9 +360,39 @@ proptest! {
             over.pack().unwrap();
             let from = done.len();
             done.extend(rows.iter().cloned());
-            let found = rows_of(&[over.output(&rows_in, columns).unwrap()]);
+            let found = rows_of(&[over.output(rows_in, columns).unwrap()]);
             let found: Vec<String> = found.into_iter().map(|(_, row)| row).collect();
             prop_assert_eq!(found, model(&done, from));
         }
     }
+}
+
+#[test]
+fn a_result_out_of_range_costs_its_row_alone() {
+    check(
+        &spec(vec![aggregate("sum", Some("v"), rows(1)), row_number()]),
+        &[
+            "+I[a, 1, 9223372036854775807, 0, x, true, 1] +I[a, 2, 1, 0, x, true, 2] +I[a, 3, 2, 0, x, true, 3]",
+            "+I[b, 2, 5, 0, x, true, 4]",
+            "@9",
+        ],
+        expect![[r#"
+            @9: +I[a, 1, 9223372036854775807, 1] +I[b, 2, 5, 1] +I[a, 3, 3, 3]
+            bad the SUM called "sum" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"a","ts":"1970-01-01T00:00:00.002","v":1,"d":0.0,"s":"x","f":true,"p":2}
+        "#]],
+    );
+}
+
+#[test]
+fn origins_are_told_of_late_rows_and_not_kept() {
+    let spec = spec(vec![row_number()]);
+    let (context, rejected) = context(8);
+    let mut over = spec.build(&context).unwrap();
+    assert_eq!(over.advance(Watermark(4), &mut Vec::new()).unwrap(), Progress::Done);
+    let rows = with_origin(batch(&input(), "+I[a, 4, 7, 0, x, true, 1] +I[a, 5, 7, 0, x, true, 2]"));
+    let mut out = Vec::new();
+    assert_eq!(over.process(0, rows, &mut out).unwrap(), Progress::Done);
+    assert_eq!(over.advance(Watermark(5), &mut out).unwrap(), Progress::Done);
+    assert_eq!(out[0].schema(), spec.schema());
+    assert_eq!(rejected.take(), ["late in.csv, line 1: raw 1"]);
 }

@@ -9,13 +9,13 @@ use arrow::datatypes::{Field, FieldRef};
 use corelane_ops::group_aggregate::{GroupAggregateSpec, Phase};
 use corelane_ops::window_aggregate::{Emit, WindowAggregateSpec};
 use corelane_ops::{AggregateCall, AggregateFunction};
-use corelane_stream::{ChangelogMode, Exchange, OperatorSpec};
+use corelane_stream::{ChangelogMode, Exchange, LateRows, OperatorSpec, RowPolicy};
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::{Aggregate, Expr};
 
 use super::calc::{column_at, named, replace_columns};
 use super::window::{Part, TracedWindow, trace_window};
-use super::{Lowering, Relation, physical_schema};
+use super::{Lowering, Relation, Wanted, physical_schema};
 use crate::bind::aggregate_function;
 use crate::error::SqlError;
 
@@ -154,7 +154,7 @@ impl Lowering {
             .collect::<Result<Vec<usize>, _>>()?;
         let mut calls = calls.into_iter().map(|call| call.place(&mut inputs)).collect::<Result<Vec<_>, _>>()?;
         let columns = inputs.columns;
-        let input = self.calc_columns(&aggregate.input, None, columns, ordered)?;
+        let input = self.calc_columns(&aggregate.input, None, columns, Wanted { position: ordered, origin: false })?;
         order_by_arrival(&mut calls, &input);
 
         let retracting = input.updating();
@@ -177,6 +177,7 @@ impl Lowering {
                 schema: local.schema(),
                 node: self.operator(Arc::new(local), &[(&input, Exchange::Forward)], ChangelogMode::Append),
                 position: None,
+                origin: None,
                 ..input
             };
             let global = GroupAggregateSpec { phase: Phase::Global, ..spec };
@@ -187,12 +188,18 @@ impl Lowering {
             self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone())
         };
         let schema = self.dataflow.node(node).schema.clone();
-        self.retyped(Relation { node, schema, position: None, mode, policy }, &output)
+        self.retyped(Relation { node, schema, position: None, origin: None, mode, policy }, &output)
     }
 
     /// True if a local half in front of the exchange pays and gives the same answer.
     fn splits(&self, calls: &[AggregateCall], retracting: bool) -> bool {
         self.options.workers > 1 && !retracting && calls.iter().all(AggregateCall::splittable)
+    }
+
+    /// Where a silent source does not hold time back, its rows may be late only behind the exchange.
+    /// If they are to be kept they have to be rows still.
+    fn keeps_what_comes_late(&self, policy: &RowPolicy) -> bool {
+        policy.late_rows == LateRows::DeadLetter && self.options.idle_timeout_ms.is_some()
     }
 
     fn window_aggregate(
@@ -221,7 +228,9 @@ impl Lowering {
         }
         let columns = inputs.columns;
         let (below, above) = traced.predicates()?;
-        let input = self.calc_columns(&traced.node.input, below.as_ref(), columns, ordered)?;
+        // Rows may be late, or without a time; on processing time they are neither.
+        let wanted = Wanted { position: ordered, origin: traced.event_time() };
+        let input = self.calc_columns(&traced.node.input, below.as_ref(), columns, wanted)?;
         traced.check_input(&input)?;
         order_by_arrival(&mut placed, &input);
 
@@ -239,12 +248,13 @@ impl Lowering {
             policy: input.policy.clone(),
         };
         let policy = input.policy.clone();
-        let node = if event_time && self.splits(&placed, false) {
+        let node = if event_time && self.splits(&placed, false) && !self.keeps_what_comes_late(&policy) {
             let local = WindowAggregateSpec { phase: Phase::Local, ..spec.clone() };
             let local = Relation {
                 schema: local.schema(),
                 node: self.operator(Arc::new(local), &[(&input, Exchange::Forward)], ChangelogMode::Append),
                 position: None,
+                origin: None,
                 ..input
             };
             let global = WindowAggregateSpec { phase: Phase::Global, ..spec };
@@ -254,7 +264,7 @@ impl Lowering {
             self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone())
         };
         let schema = self.dataflow.node(node).schema.clone();
-        let relation = Relation { node, schema, position: None, mode, policy };
+        let relation = Relation { node, schema, position: None, origin: None, mode, policy };
         self.window_output(relation, aggregate, parts, keys.len(), above)
     }
 

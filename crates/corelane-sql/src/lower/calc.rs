@@ -1,18 +1,21 @@
 //! Filters and projections.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use corelane_ops::{CalcSpec, checked};
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
-use corelane_stream::{Exchange, RowPolicy};
+use corelane_stream::{Exchange, OperatorSpec, RowPolicy};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, DFSchemaRef};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
-use super::{Lowering, Relation, physical_field, physical_schema, planning};
+use super::origin::can_fail;
+use super::{Lowering, Relation, Wanted, physical_field, physical_schema, planning};
 use crate::error::SqlError;
 
 /// The hidden column's name: no SQL name has a space at its start.
@@ -26,11 +29,11 @@ impl Lowering {
         predicate: Option<&Expr>,
         expressions: &[Expr],
         output: &DFSchemaRef,
-        position: bool,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let fields = physical_schema(output);
         let columns = expressions.iter().cloned().zip(fields.fields().iter().cloned()).collect();
-        self.calc_columns(input, predicate, columns, position)
+        self.calc_columns(input, predicate, columns, wanted)
     }
 
     /// The same with the output's fields given; what it can do in the scan below, it does there.
@@ -39,7 +42,7 @@ impl Lowering {
         input: &LogicalPlan,
         predicate: Option<&Expr>,
         columns: Vec<(Expr, FieldRef)>,
-        position: bool,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let names = input.schema();
         match through_aliases(input) {
@@ -52,7 +55,7 @@ impl Lowering {
                         .map(|(expression, field)| Ok((renamed(&expression)?, field)))
                         .collect::<Result<_, SqlError>>()?,
                 };
-                self.scan(table, Some(calc), position)
+                self.scan(table, Some(calc), wanted)
             }
             LogicalPlan::Filter(filter) if predicate.is_none() => {
                 let names = filter.input.schema();
@@ -60,43 +63,63 @@ impl Lowering {
                     .into_iter()
                     .map(|(expression, field)| Ok((requalified(&expression, input.schema(), names)?, field)))
                     .collect::<Result<_, SqlError>>()?;
-                self.calc_columns(&filter.input, Some(&filter.predicate), columns, position)
+                self.calc_columns(&filter.input, Some(&filter.predicate), columns, wanted)
             }
             _ => {
-                let relation = self.lower(input, position)?;
-                self.calc(relation, names, predicate, columns)
+                let fails = predicate.into_iter().chain(columns.iter().map(|(expression, _)| expression)).any(can_fail);
+                let relation = self.lower(input, Wanted { origin: wanted.origin || fails, ..wanted })?;
+                self.calc(relation, names, predicate, columns, wanted)
             }
         }
     }
 
-    /// A filter and a projection over a relation; the hidden position is carried along.
+    /// A filter and a projection over a relation; the hidden position is carried along, and the
+    /// origin if it is still wanted.
     pub(super) fn calc(
         &mut self,
         input: Relation,
         names: &DFSchema,
         predicate: Option<&Expr>,
         columns: Vec<(Expr, FieldRef)>,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let predicate = predicate.map(|predicate| physical(predicate, names)).transpose()?;
         let mut physical_columns = Vec::with_capacity(columns.len() + 1);
         for (expression, field) in &columns {
             physical_columns.push((physical(expression, names)?, field.clone()));
         }
-        self.calc_physical(input, predicate, physical_columns)
+        self.calc_hidden(input, predicate, physical_columns, wanted)
     }
 
+    /// The same of physical expressions, with all the hidden columns that there are.
     pub(super) fn calc_physical(
         &mut self,
         input: Relation,
         predicate: Option<Arc<dyn PhysicalExpr>>,
+        columns: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+    ) -> Result<Relation, SqlError> {
+        let wanted = Wanted { position: input.position.is_some(), origin: input.origin.is_some() };
+        self.calc_hidden(input, predicate, columns, wanted)
+    }
+
+    /// The same with those hidden columns that are wanted.
+    pub(super) fn calc_hidden(
+        &mut self,
+        input: Relation,
+        predicate: Option<Arc<dyn PhysicalExpr>>,
         mut columns: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let position = input.position.map(|position| {
             columns.push((column_at(&input.schema, position), position_field()));
             columns.len() - 1
         });
+        let origin = input.origin.filter(|_| wanted.origin).map(|origin| {
+            columns.push((column_at(&input.schema, origin), input.schema.fields()[origin].clone()));
+            columns.len() - 1
+        });
         if predicate.is_none() && is_identity(&columns, &input.schema) {
-            return Ok(Relation { position, ..input });
+            return Ok(Relation { position, origin, ..input });
         }
         let spec = CalcSpec {
             input: input.schema.clone(),
@@ -105,13 +128,23 @@ impl Lowering {
             policy: input.policy.clone(),
             source: input.policy.table.clone(),
         };
+        if let Some(below) = self.calcs.remove(&input.node) {
+            if let Some(both) = fused(&below, &spec)? {
+                let both = Arc::new(both);
+                let schema = both.schema();
+                self.dataflow.replace_operator(input.node, both.clone());
+                self.calcs.insert(input.node, both);
+                return Ok(Relation { schema, position, origin, ..input });
+            }
+        }
         let spec = Arc::new(spec);
-        let schema = corelane_stream::OperatorSpec::schema(spec.as_ref());
-        let node = self.operator(spec, &[(&input, Exchange::Forward)], input.mode.clone());
-        Ok(Relation { node, schema, position, mode: input.mode, policy: input.policy })
+        let schema = spec.schema();
+        let node = self.operator(spec.clone(), &[(&input, Exchange::Forward)], input.mode.clone());
+        self.calcs.insert(node, spec);
+        Ok(Relation { node, schema, position, origin, mode: input.mode, policy: input.policy })
     }
 
-    /// The same relation with these types and names.
+    /// The same relation with these types and names, without positions.
     pub(super) fn retyped(&mut self, input: Relation, schema: &SchemaRef) -> Result<Relation, SqlError> {
         let mut columns = Vec::with_capacity(schema.fields().len());
         for (index, field) in schema.fields().iter().enumerate() {
@@ -127,6 +160,43 @@ impl Lowering {
         }
         self.calc_physical(Relation { position: None, ..input }, None, columns)
     }
+}
+
+/// Two Calcs in one, where nothing would be computed twice for it: one of them only picks columns.
+fn fused(below: &CalcSpec, above: &CalcSpec) -> Result<Option<CalcSpec>, SqlError> {
+    let below_picks = below.columns.iter().all(|(expression, _)| column_index(expression).is_some());
+    let fusible = (below_picks && (below.predicate.is_none() || above.predicate.is_none()))
+        || (above.predicate.is_none() && picks_each_once(above));
+    if !fusible {
+        return Ok(None);
+    }
+    let through = |expression: &Arc<dyn PhysicalExpr>| -> Result<Arc<dyn PhysicalExpr>, SqlError> {
+        let replaced = expression.clone().transform_down(|part| {
+            Ok(match column_index(&part) {
+                Some(index) => Transformed::new(below.columns[index].0.clone(), true, TreeNodeRecursion::Jump),
+                None => Transformed::no(part),
+            })
+        });
+        Ok(replaced.map_err(planning)?.data)
+    };
+    let predicate = match (&below.predicate, &above.predicate) {
+        (Some(predicate), _) => Some(predicate.clone()),
+        (None, predicate) => predicate.as_ref().map(through).transpose()?,
+    };
+    let columns = above.columns.iter().map(|(expression, field)| Ok((through(expression)?, field.clone())));
+    let columns = columns.collect::<Result<_, SqlError>>()?;
+    Ok(Some(CalcSpec { predicate, columns, ..below.clone() }))
+}
+
+/// True if all columns are columns of the input, none of them twice.
+fn picks_each_once(calc: &CalcSpec) -> bool {
+    let mut seen = HashSet::new();
+    calc.columns.iter().all(|(expression, _)| column_index(expression).is_some_and(|index| seen.insert(index)))
+}
+
+/// The column's place, if the expression is a column.
+fn column_index(expression: &Arc<dyn PhysicalExpr>) -> Option<usize> {
+    expression.downcast_ref::<datafusion_physical_expr::expressions::Column>().map(|column| column.index())
 }
 
 /// A typed, checked physical expression over a relation's columns.
@@ -148,12 +218,9 @@ pub(super) fn position_field() -> FieldRef {
 fn is_identity(columns: &[(Arc<dyn PhysicalExpr>, FieldRef)], schema: &SchemaRef) -> bool {
     columns.len() == schema.fields().len()
         && columns.iter().enumerate().all(|(index, (expression, field))| {
-            let expression: &dyn std::any::Any = expression.as_ref();
             field.name() == schema.field(index).name()
                 && field.data_type() == schema.field(index).data_type()
-                && expression
-                    .downcast_ref::<datafusion_physical_expr::expressions::Column>()
-                    .is_some_and(|column| column.index() == index)
+                && column_index(expression) == Some(index)
         })
 }
 
@@ -177,7 +244,6 @@ pub(super) fn replace_columns(
     expression: &Expr,
     mut replacement: impl FnMut(&Column) -> Option<Expr>,
 ) -> Result<Expr, SqlError> {
-    use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
     expression
         .clone()
         .transform_down(|part| {

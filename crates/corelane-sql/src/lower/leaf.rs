@@ -11,12 +11,12 @@ use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::{EmptyRelation, Values};
 
 use super::calc::{no_table_policy, physical, position_field};
-use super::{Lowering, Relation, physical_schema, planning};
+use super::{Lowering, Relation, Wanted, physical_schema, planning};
 use crate::error::SqlError;
 
 impl Lowering {
     /// `VALUES (1, 'a'), (2, 'b')`.
-    pub(super) fn values(&mut self, values: &Values, position: bool) -> Result<Relation, SqlError> {
+    pub(super) fn values(&mut self, values: &Values, wanted: Wanted) -> Result<Relation, SqlError> {
         let schema = physical_schema(&values.schema);
         let one_row = one_row();
         let nothing = DFSchema::empty();
@@ -41,22 +41,22 @@ impl Lowering {
             .collect::<Result<Vec<ArrayRef>, datafusion_common::DataFusionError>>()
             .map_err(planning)?;
         let rows = RecordBatch::try_new(schema, arrays).map_err(|error| SqlError::new(error.to_string()))?;
-        Ok(self.literal_rows(rows, position))
+        Ok(self.literal_rows(rows, wanted))
     }
 
     /// `SELECT 1`: one row without columns; or no row at all.
-    pub(super) fn empty(&mut self, empty: &EmptyRelation, position: bool) -> Result<Relation, SqlError> {
+    pub(super) fn empty(&mut self, empty: &EmptyRelation, wanted: Wanted) -> Result<Relation, SqlError> {
         let rows =
             if empty.produce_one_row { one_row() } else { RecordBatch::new_empty(physical_schema(&empty.schema)) };
-        Ok(self.literal_rows(rows, position))
+        Ok(self.literal_rows(rows, wanted))
     }
 
-    fn literal_rows(&mut self, rows: RecordBatch, position: bool) -> Relation {
+    fn literal_rows(&mut self, rows: RecordBatch, wanted: Wanted) -> Relation {
         let source = ValuesSource::new(rows);
         let mut schema: SchemaRef = corelane_stream::SourceSpec::schema(&source);
         let mut spec: Arc<dyn corelane_stream::SourceSpec> = Arc::new(source);
         let mut place = None;
-        if position {
+        if wanted.position {
             let mut fields = schema.fields().to_vec();
             fields.push(position_field());
             place = Some(fields.len() - 1);
@@ -69,7 +69,7 @@ impl Lowering {
             schema: schema.clone(),
             changelog: ChangelogMode::Append,
         });
-        Relation { node, schema, position: place, mode: ChangelogMode::Append, policy: no_table_policy() }
+        Relation { node, schema, position: place, origin: None, mode: ChangelogMode::Append, policy: no_table_policy() }
     }
 }
 

@@ -2,24 +2,28 @@
 //!
 //! Each arm turns one kind of logical node into operators, exchanges and the changelog mode of
 //! their output. Columns keep their order, so a logical column is a physical one by position;
-//! behind them may come one hidden column, the row's position in its source, which gives rows an
-//! order of arrival that does not depend on the number of workers.
+//! behind them may come hidden ones, first the row's position in its source, which gives rows an
+//! order of arrival that does not depend on the number of workers, then the row's origin, by which
+//! it is reported if it fails (`origin`).
 
 mod aggregate;
 mod calc;
 mod leaf;
+mod origin;
 mod over;
 mod scan;
 mod sort;
 mod window;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
-use corelane_ops::UnionSpec;
+use corelane_ops::{CalcSpec, UnionSpec};
 use corelane_stream::dataflow::SinkNode;
+use corelane_stream::origin::{origin_detail, origin_field};
 use corelane_stream::{
-    ChangelogMode, Dataflow, Edge, Exchange, Node, NodeId, NodeKind, OperatorSpec, RowPolicy, SinkSpec,
+    ChangelogMode, Dataflow, Edge, Exchange, Node, NodeId, NodeKind, OperatorSpec, OriginDetail, RowPolicy, SinkSpec,
 };
 use datafusion_common::tree_node::TreeNode;
 use datafusion_common::{DFSchema, DataFusionError};
@@ -37,6 +41,15 @@ pub struct LowerOptions {
     pub idle_timeout_ms: Option<u64>,
 }
 
+/// Which hidden columns the reader of a sub-plan has a use for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted {
+    /// It wants rows in order of arrival, if that is known.
+    pub position: bool,
+    /// It may fail, or refuse, rows that have come this far.
+    pub origin: bool,
+}
+
 /// A lowered sub-plan: a node's output, and what is known of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Relation {
@@ -45,6 +58,8 @@ pub(crate) struct Relation {
     pub schema: SchemaRef,
     /// The hidden column that orders rows as they arrived.
     pub position: Option<usize>,
+    /// The hidden column that tells where rows came from; it is the last.
+    pub origin: Option<usize>,
     pub mode: ChangelogMode,
     pub policy: Arc<RowPolicy>,
 }
@@ -53,11 +68,18 @@ impl Relation {
     fn updating(&self) -> bool {
         self.mode != ChangelogMode::Append
     }
+
+    /// What its rows tell of their origin.
+    fn origin_detail(&self) -> Option<OriginDetail> {
+        origin_detail(self.schema.field(self.origin?))
+    }
 }
 
 /// Builds one dataflow out of one or more queries.
 pub struct Lowering {
     dataflow: Dataflow,
+    /// Calcs whose output no one reads yet: what comes next may become a part of them.
+    calcs: HashMap<NodeId, Arc<CalcSpec>>,
     options: LowerOptions,
     /// The query at hand says `EMIT CHANGES`: windows give running results before they close.
     emit_changes: bool,
@@ -67,29 +89,47 @@ pub struct Lowering {
 
 impl Lowering {
     pub fn new(options: LowerOptions) -> Self {
-        Lowering { dataflow: Dataflow::default(), options, emit_changes: false, event_time: false }
+        Lowering {
+            dataflow: Dataflow::default(),
+            calcs: HashMap::new(),
+            options,
+            emit_changes: false,
+            event_time: false,
+        }
     }
 
     pub fn finish(self) -> Dataflow {
         self.dataflow
     }
 
-    /// Lowers a query and sends its rows to a sink; returns the mode of the query's changelog.
+    /// Lowers a query, its columns under their names and none that is hidden.
     ///
     /// # Errors
-    /// If a part of the query cannot be run as a stream, or the sink does not take its changelog.
-    pub fn add_query(
+    /// If a part of the query cannot be run as a stream.
+    pub(crate) fn query(&mut self, plan: &LogicalPlan, emit_changes: bool) -> Result<Relation, SqlError> {
+        self.emit_changes = emit_changes;
+        self.event_time = waits_for_event_time(plan);
+        let relation = self.lower(plan, Wanted::default())?;
+        self.retyped(Relation { origin: None, ..relation }, &physical_schema(plan.schema()))
+    }
+
+    /// Sends the rows of queries with the same columns to a sink; returns the mode of its changelog.
+    ///
+    /// # Errors
+    /// If the sink does not take the changelog.
+    pub(crate) fn sink(
         &mut self,
-        plan: &LogicalPlan,
-        emit_changes: bool,
+        mut relations: Vec<Relation>,
         table: &str,
         sink: Arc<dyn SinkSpec>,
     ) -> Result<ChangelogMode, SqlError> {
-        self.emit_changes = emit_changes;
-        self.event_time = waits_for_event_time(plan);
-        let relation = self.lower(plan, false)?;
-        // Sinks see the query's columns under its names, and none that is hidden.
-        let relation = self.retyped(relation, &physical_schema(plan.schema()))?;
+        let relation = match relations.len() {
+            1 => relations.remove(0),
+            _ => {
+                let schema = relations[0].schema.clone();
+                self.union_of(relations, &schema, Wanted::default())?
+            }
+        };
         let mode = relation.mode.clone();
         sink.accept(&mode).map_err(SqlError::from)?;
         let exchange = sink.exchange();
@@ -103,59 +143,67 @@ impl Lowering {
         Ok(mode)
     }
 
-    /// `position`: the reader wants rows in order of arrival, if that is known.
-    pub(crate) fn lower(&mut self, plan: &LogicalPlan, position: bool) -> Result<Relation, SqlError> {
+    pub(crate) fn lower(&mut self, plan: &LogicalPlan, wanted: Wanted) -> Result<Relation, SqlError> {
         match plan {
-            LogicalPlan::Projection(projection) => self.projection(projection, position),
+            LogicalPlan::Projection(projection) => self.projection(projection, wanted),
             LogicalPlan::Filter(filter) => {
                 let identity: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
-                self.calc_over(&filter.input, Some(&filter.predicate), &identity, plan.schema(), position)
+                self.calc_over(&filter.input, Some(&filter.predicate), &identity, plan.schema(), wanted)
             }
-            LogicalPlan::TableScan(table) => self.scan(table, None, position),
-            LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input, position),
+            LogicalPlan::TableScan(table) => self.scan(table, None, wanted),
+            LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input, wanted),
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
-            LogicalPlan::Window(window) => self.over(window, position),
+            LogicalPlan::Window(window) => self.over(window, wanted),
             LogicalPlan::Sort(sort) => self.sort(sort, None, 0),
             LogicalPlan::Limit(limit) => self.limit(limit),
-            LogicalPlan::Union(union) => self.union(union, position),
-            LogicalPlan::Values(values) => self.values(values, position),
-            LogicalPlan::EmptyRelation(empty) => self.empty(empty, position),
+            LogicalPlan::Union(union) => self.union(union, wanted),
+            LogicalPlan::Values(values) => self.values(values, wanted),
+            LogicalPlan::EmptyRelation(empty) => self.empty(empty, wanted),
             LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<WindowNode>() {
-                Some(window) => self.window_assign(window, position),
+                Some(window) => self.window_assign(window, wanted),
                 None => Err(SqlError::new(format!("{} is not supported yet", extension.node.name()))),
             },
             other => Err(SqlError::new(format!("{} is not supported yet", other.display()))),
         }
     }
 
-    fn projection(&mut self, projection: &Projection, position: bool) -> Result<Relation, SqlError> {
+    fn projection(&mut self, projection: &Projection, wanted: Wanted) -> Result<Relation, SqlError> {
         match projection.input.as_ref() {
             LogicalPlan::Filter(filter) => {
-                self.calc_over(&filter.input, Some(&filter.predicate), &projection.expr, &projection.schema, position)
+                self.calc_over(&filter.input, Some(&filter.predicate), &projection.expr, &projection.schema, wanted)
             }
-            input => self.calc_over(input, None, &projection.expr, &projection.schema, position),
+            input => self.calc_over(input, None, &projection.expr, &projection.schema, wanted),
         }
     }
 
     /// Rows of several inputs, in no order between them.
-    fn union(&mut self, union: &datafusion_expr::Union, position: bool) -> Result<Relation, SqlError> {
+    fn union(&mut self, union: &datafusion_expr::Union, wanted: Wanted) -> Result<Relation, SqlError> {
         let mut inputs = Vec::new();
         for input in &union.inputs {
             // Positions of different sources cannot be compared, so they end here.
-            inputs.push(self.lower(input, false)?);
+            inputs.push(self.lower(input, Wanted { position: false, ..wanted })?);
         }
-        let _ = position;
+        self.union_of(inputs, &physical_schema(&union.schema), wanted)
+    }
+
+    fn union_of(&mut self, inputs: Vec<Relation>, schema: &SchemaRef, wanted: Wanted) -> Result<Relation, SqlError> {
         let mode = if inputs.iter().any(Relation::updating) { ChangelogMode::Retract } else { ChangelogMode::Append };
-        let schema = physical_schema(&union.schema);
+        // Origins go on if all inputs tell as much.
+        let told = inputs.iter().map(Relation::origin_detail).reduce(|one, other| one.filter(|_| one == other));
+        let told = told.flatten().filter(|_| wanted.origin);
         let mut aligned = Vec::new();
         for input in inputs {
-            aligned.push(self.retyped(input, &schema)?);
+            let origin = input.origin.filter(|_| told.is_some());
+            aligned.push(self.retyped(Relation { origin, ..input }, schema)?);
         }
         let policy = aligned.first().map(|input| input.policy.clone()).unwrap_or_default();
+        let origin = told.map(|_| schema.fields().len());
+        let fields = schema.fields().iter().cloned().chain(told.map(origin_field));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let spec = UnionSpec { schema: schema.clone() };
         let edges = aligned.iter().map(|input| (input, Exchange::Forward)).collect::<Vec<_>>();
         let node = self.operator(Arc::new(spec), &edges, mode.clone());
-        Ok(Relation { node, schema, position: None, mode, policy })
+        Ok(Relation { node, schema, position: None, origin, mode, policy })
     }
 
     /// Adds an operator behind these inputs.
@@ -166,6 +214,9 @@ impl Lowering {
         mode: ChangelogMode,
     ) -> NodeId {
         let schema = spec.schema();
+        for (input, _) in inputs {
+            self.calcs.remove(&input.node);
+        }
         let inputs =
             inputs.iter().map(|(input, exchange)| Edge { from: input.node, exchange: exchange.clone() }).collect();
         self.dataflow.add(Node { kind: NodeKind::Operator(spec), inputs, schema, changelog: mode })

@@ -12,20 +12,20 @@ use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Window, WindowFrame
 use super::aggregate::Inputs;
 use super::calc::{column_at, named};
 use super::window::check_append;
-use super::{Lowering, Relation, physical_schema};
+use super::{Lowering, Relation, Wanted, physical_schema};
 use crate::bind::aggregate_function;
 use crate::catalog::{is_event_time, is_processing_time};
 use crate::error::SqlError;
 
 impl Lowering {
-    pub(super) fn over(&mut self, window: &Window, position: bool) -> Result<Relation, SqlError> {
+    pub(super) fn over(&mut self, window: &Window, wanted: Wanted) -> Result<Relation, SqlError> {
         let names = window.input.schema();
         let width = names.fields().len();
         let mut inputs = Inputs::of_columns(names);
         let functions = window.window_expr.iter().map(window_function).collect::<Result<Vec<_>, _>>()?;
-        let Some(first) = functions.first() else { return self.lower(&window.input, position) };
+        let Some(first) = functions.first() else { return self.lower(&window.input, wanted) };
         if functions.iter().any(|other| !goes_with(first, other)) {
-            return self.over_each(window, position);
+            return self.over_each(window, wanted);
         }
 
         let time = time_column(first, &mut inputs)?;
@@ -42,10 +42,14 @@ impl Lowering {
         }
         let event_time = is_event_time(&inputs.columns[time].1);
         let columns = inputs.columns;
-        let input = self.calc_columns(&window.input, None, columns, true)?;
+        let input = self.calc_columns(&window.input, None, columns, Wanted { position: true, origin: event_time })?;
         check_append(&input, "OVER")?;
+        let kept: Vec<usize> =
+            (0..input.schema.fields().len()).filter(|column| input.origin != Some(*column)).collect();
+        let kept = Arc::new(input.schema.project(&kept).map_err(|error| SqlError::new(error.to_string()))?);
+        let read = kept.fields().len();
         let spec = OverAggregateSpec {
-            input: input.schema.clone(),
+            input: kept,
             partition: partition.clone(),
             time: event_time.then_some(time),
             order: input.position.into_iter().collect(),
@@ -59,9 +63,8 @@ impl Lowering {
             false => Exchange::Hash(partition),
         };
         let mode = ChangelogMode::Append;
-        let read = input.schema.fields().len();
         let node = self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone());
-        let relation = Relation { node, schema, mode, ..input };
+        let relation = Relation { node, schema, mode, origin: None, ..input };
         let output = physical_schema(&window.schema);
         let places = (0..width).chain(read..read + functions.len());
         let columns = places
@@ -73,7 +76,7 @@ impl Lowering {
 
     /// The planner groups functions by how they partition and order, but the optimizer may then write the same
     /// partition in two ways: each way becomes an operator of its own, one above the other.
-    fn over_each(&mut self, window: &Window, position: bool) -> Result<Relation, SqlError> {
+    fn over_each(&mut self, window: &Window, wanted: Wanted) -> Result<Relation, SqlError> {
         let mut groups: Vec<Vec<Expr>> = Vec::new();
         for expression in &window.window_expr {
             let function = window_function(expression)?;
@@ -94,7 +97,7 @@ impl Lowering {
         }
         let columns = window.schema.columns().into_iter().map(Expr::Column);
         let plan = LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build);
-        self.lower(&plan.map_err(super::planning)?, position)
+        self.lower(&plan.map_err(super::planning)?, wanted)
     }
 }
 

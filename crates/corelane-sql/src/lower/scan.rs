@@ -9,14 +9,16 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use corelane_ops::ColumnWatermark;
 use corelane_stream::dataflow::SourceNode;
+use corelane_stream::origin::origin_field;
 use corelane_stream::source::METADATA_KEY;
-use corelane_stream::{ChangelogMode, Node, NodeKind, SourceSpec, WatermarkStrategy};
+use corelane_stream::{ChangelogMode, Node, NodeKind, OriginDetail, SourceSpec, WatermarkStrategy};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, ScalarValue};
 use datafusion_expr::{Expr, TableScan};
 
 use super::calc::{physical, position_field, replace_columns};
-use super::{Lowering, Relation, physical_field, planning};
+use super::origin::{can_fail, told_by};
+use super::{Lowering, Relation, Wanted, physical_field, planning};
 use crate::bind::as_scan;
 use crate::catalog::{ColumnSource, Table};
 use crate::error::SqlError;
@@ -32,7 +34,7 @@ impl Lowering {
         &mut self,
         scan: &TableScan,
         calc: Option<ScanCalc>,
-        position: bool,
+        wanted: Wanted,
     ) -> Result<Relation, SqlError> {
         let source = as_scan(&scan.source).ok_or_else(|| SqlError::new("this table cannot be read as a stream"))?;
         let table = source.table.clone();
@@ -52,7 +54,12 @@ impl Lowering {
         calc.inner.iter().for_each(|(expression, _)| used.add(expression));
         calc.predicate.iter().for_each(|predicate| used.add(predicate));
         watermark.iter().for_each(|(expression, _)| used.add(expression));
-        let read = read_schema(&table, &used, position);
+        let whole = table.source().map_err(SqlError::from)?;
+        let outer_fails = calc.outer.iter().flat_map(|(_, columns)| columns).any(|(column, _)| can_fail(column));
+        let inner = calc.predicate.iter().chain(calc.inner.iter().map(|(column, _)| column));
+        let fails = outer_fails || inner.into_iter().any(can_fail);
+        let told = told_by(whole.as_ref(), table.policy(), wanted, fails);
+        let read = read_schema(&table, &used, wanted.position, told);
         let names = DFSchema::try_from(read.as_ref().clone()).map_err(planning)?;
 
         let strategy = match watermark {
@@ -63,8 +70,7 @@ impl Lowering {
             }
             None => None,
         };
-        let spec: Arc<dyn SourceSpec> =
-            table.source().and_then(|source| source.with_schema(read.clone())).map_err(SqlError::from)?;
+        let spec: Arc<dyn SourceSpec> = whole.with_schema(read.clone()).map_err(SqlError::from)?;
         let node = self.dataflow.add(Node {
             kind: NodeKind::Source(SourceNode { table: table.name().to_owned(), spec, watermark: strategy }),
             inputs: Vec::new(),
@@ -73,15 +79,21 @@ impl Lowering {
         });
         let relation = Relation {
             node,
-            position: position.then(|| read.fields().len() - 1),
+            position: wanted.position.then(|| read.fields().len() - 1 - usize::from(told.is_some())),
+            origin: told.map(|_| read.fields().len() - 1),
             schema: read,
             mode: ChangelogMode::Append,
             policy: table.policy().clone(),
         };
-        let inner = self.calc(relation, &names, calc.predicate.as_ref(), calc.inner)?;
+        // What an error says ends with the expressions of the scan: it is not worth an exchange.
+        let above = Wanted { origin: wanted.origin && table.policy().keeps_rows(), ..wanted };
+        let between = Wanted { origin: above.origin || outer_fails, ..wanted };
         match calc.outer {
-            None => Ok(inner),
-            Some((names, columns)) => self.calc(inner, &names, None, columns),
+            None => self.calc(relation, &names, calc.predicate.as_ref(), calc.inner, above),
+            Some((outer, columns)) => {
+                let inner = self.calc(relation, &names, calc.predicate.as_ref(), calc.inner, between)?;
+                self.calc(inner, &outer, None, columns, above)
+            }
         }
     }
 }
@@ -237,8 +249,8 @@ fn field_path(expression: &Expr) -> Option<(String, Vec<String>)> {
     }
 }
 
-/// What the source is asked for: used columns in the table's order, then the position.
-fn read_schema(table: &Table, used: &UsedColumns, position: bool) -> SchemaRef {
+/// What the source is asked for: used columns in the table's order, then the position, then the origin.
+fn read_schema(table: &Table, used: &UsedColumns, position: bool, origin: Option<OriginDetail>) -> SchemaRef {
     let mut fields: Vec<FieldRef> = Vec::new();
     for column in &table.columns {
         match &column.source {
@@ -258,5 +270,6 @@ fn read_schema(table: &Table, used: &UsedColumns, position: bool) -> SchemaRef {
     if position {
         fields.push(position_field());
     }
+    fields.extend(origin.map(origin_field));
     Arc::new(Schema::new(fields))
 }

@@ -9,12 +9,14 @@ use datafusion_expr::{Expr, FetchType, Limit, LogicalPlan, SkipType, Sort};
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::calc::{column_at, named, physical};
-use super::{Lowering, Relation};
+use super::origin::can_fail;
+use super::{Lowering, Relation, Wanted};
 use crate::error::SqlError;
 
 impl Lowering {
     pub(super) fn sort(&mut self, sort: &Sort, limit: Option<u64>, offset: u64) -> Result<Relation, SqlError> {
-        let input = self.lower(&sort.input, true)?;
+        let sorts_by_what_can_fail = sort.expr.iter().any(|key| can_fail(&key.expr));
+        let input = self.lower(&sort.input, Wanted { position: true, origin: sorts_by_what_can_fail })?;
         let fetch = sort.fetch.map(|fetch| fetch as u64 + offset);
         let limit = match (limit, fetch) {
             (Some(limit), Some(fetch)) => Some(limit.min(fetch - offset)),
@@ -35,7 +37,7 @@ impl Lowering {
         match limit.input.as_ref() {
             LogicalPlan::Sort(sort) => self.sort(sort, fetch, offset),
             input => {
-                let relation = self.lower(input, true)?;
+                let relation = self.lower(input, Wanted { position: true, origin: false })?;
                 self.sorted(relation, input.schema(), &[], fetch, offset)
             }
         }
@@ -74,7 +76,8 @@ impl Lowering {
             keys.push(SortKey { column, descending: !sort.asc, nulls_first: sort.nulls_first });
         }
         let widened = columns.len() > width;
-        let input = self.calc_physical(input, None, columns)?;
+        let wanted = Wanted { position: input.position.is_some(), origin: false };
+        let input = self.calc_hidden(input, None, columns, wanted)?;
         let spec = SortLimitSpec {
             input: input.schema.clone(),
             keys,

@@ -9,7 +9,7 @@ use datafusion_common::{Column, DFSchema};
 use datafusion_expr::{Expr, LogicalPlan, utils::conjunction};
 
 use super::calc::replace_columns;
-use super::{Lowering, Relation};
+use super::{Lowering, Relation, Wanted};
 use crate::bind::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode, is_window_column};
 use crate::catalog::is_event_time;
 use crate::error::SqlError;
@@ -141,9 +141,9 @@ pub(super) fn check_append(input: &Relation, what: &str) -> Result<(), SqlError>
 
 impl Lowering {
     /// A window table function whose rows are not aggregated by window: each row is given its windows.
-    pub(super) fn window_assign(&mut self, window: &WindowNode, position: bool) -> Result<Relation, SqlError> {
+    pub(super) fn window_assign(&mut self, window: &WindowNode, wanted: Wanted) -> Result<Relation, SqlError> {
         let names = window.input.schema();
-        let input = self.lower(&window.input, position)?;
+        let input = self.lower(&window.input, wanted)?;
         check_append(&input, "a window")?;
         let Expr::Column(column) = &window.time else { return Err(SqlError::new("a window needs a time column")) };
         let time = names.maybe_index_of_column(column).ok_or_else(|| SqlError::new("a window needs a time column"))?;
@@ -156,9 +156,12 @@ impl Lowering {
         let schema = spec.schema();
         let node = self.operator(Arc::new(spec), &[(&input, Exchange::Forward)], ChangelogMode::Append);
         let assigned = Relation { node, schema, mode: ChangelogMode::Append, ..input };
-        let Some(position) = assigned.position else { return Ok(assigned) };
-        // The hidden column goes last again, behind the window's columns.
-        let visible = (0..assigned.schema.fields().len()).filter(|index| *index != position);
+        let hidden = [assigned.position, assigned.origin];
+        if hidden == [None, None] {
+            return Ok(assigned);
+        }
+        // The hidden columns go last again, behind the window's columns.
+        let visible = (0..assigned.schema.fields().len()).filter(|index| !hidden.contains(&Some(*index)));
         let columns: Vec<(Arc<dyn datafusion_physical_expr::PhysicalExpr>, FieldRef)> = visible
             .map(|index| (super::calc::column_at(&assigned.schema, index), assigned.schema.fields()[index].clone()))
             .collect();

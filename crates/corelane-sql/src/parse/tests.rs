@@ -11,7 +11,8 @@ use super::{
     ColumnKind, CreateTable, Emit, Insert, SQL_BYTES_MAX, SQL_CHAIN_MAX, SQL_DEPTH_MAX, Statement, StatementKind,
     file_path, parse_data_type, parse_script, window_tvf,
 };
-use crate::types::{arrow_type, sql_type};
+use crate::types::arrow_type;
+use corelane_stream::sql_type;
 
 fn list<T: ToString>(items: &[T]) -> String {
     items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")

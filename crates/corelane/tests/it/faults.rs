@@ -5,9 +5,11 @@
 mod data;
 mod files;
 mod follow;
+mod hostile;
 mod machine;
 mod output;
 mod policy;
+mod provenance;
 mod signals;
 mod sql;
 

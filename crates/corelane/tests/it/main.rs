@@ -8,3 +8,4 @@ mod harness;
 mod nexmark;
 mod program;
 mod slt;
+mod written_tables;

@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -33,7 +34,25 @@ struct Entries {
     /// Directories that did not exist before.
     created: BTreeSet<PathBuf>,
     /// Files of an earlier run, to be removed as the first new ones are committed.
-    replaced: Vec<PathBuf>,
+    replaced: Vec<OldPart>,
+}
+
+/// A part file of an earlier run. Its name may be taken by another sink of this run, so the file itself counts.
+#[derive(Debug)]
+struct OldPart {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl OldPart {
+    fn of(path: PathBuf) -> io::Result<Self> {
+        let inode = fs::symlink_metadata(&path)?.ino();
+        Ok(OldPart { path, inode })
+    }
+
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode)
+    }
 }
 
 /// How to make a file visible: both names, parted by the byte that no path can hold.
@@ -55,7 +74,12 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a file before it is created.
+    /// True if the name belongs to a file that goes as new ones are committed.
+    pub(super) fn replaces(&self, path: &Path) -> bool {
+        self.entries().replaced.iter().any(|old| old.path == path && old.is_there())
+    }
+
+    /// Notes a file that was created.
     pub(super) fn open(&self, hidden: &Path) {
         self.entries().hidden.insert(hidden.to_owned());
     }
@@ -98,6 +122,7 @@ impl Ledger {
         }
         let parent = path.parent().unwrap_or(Path::new(""));
         self.create_directory(parent)?;
+        // Whatever lies there under the hidden name is stale, or the mode would not be `overwrite`.
         probe(&hidden, path)
     }
 
@@ -128,18 +153,16 @@ impl Ledger {
         for stale in &found.hidden {
             fs::remove_file(stale).map_err(|error| cannot_write(stale, &error))?;
         }
-        self.entries().replaced = found.parts;
+        let old = found.parts.into_iter().map(OldPart::of).collect::<io::Result<Vec<_>>>();
+        self.entries().replaced = old.map_err(|error| cannot_write(path, &error))?;
         Ok(())
     }
 
     /// Renames what was prepared. Repeating it does no harm.
     pub(super) fn commit(&self, target: &Path, committables: &[Committable]) -> Result<()> {
         let replaced = std::mem::take(&mut self.entries().replaced);
-        for old in &replaced {
-            match fs::remove_file(old) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot_write(old, &error)),
-                _ => {}
-            }
+        for old in replaced.iter().filter(|old| old.is_there()) {
+            fs::remove_file(&old.path).map_err(|error| cannot_write(&old.path, &error))?;
         }
         let mut directories = BTreeSet::new();
         for committable in committables {
@@ -161,7 +184,7 @@ impl Ledger {
             File::open(directory).and_then(|file| file.sync_all()).map_err(|error| cannot_write(directory, &error))?;
         }
         // Partitions that have no rows any more; those that have are kept by their files.
-        let emptied = replaced.iter().flat_map(|old| old.ancestors().skip(1));
+        let emptied = replaced.iter().flat_map(|old| old.path.ancestors().skip(1));
         for directory in emptied.filter(|path| path.starts_with(target) && *path != target) {
             let _ = fs::remove_dir(directory);
         }

@@ -149,8 +149,12 @@ pub(super) struct Part {
 impl Part {
     /// Creates the file; its directory exists.
     pub(super) fn create(layout: &FileLayout, ledger: &Ledger, paths: PartPaths, now_ms: i64) -> Result<Self> {
+        let file = File::create_new(&paths.hidden).map_err(|error| match error.kind() {
+            // Two writers of one file would mix or lose their rows.
+            io::ErrorKind::AlreadyExists => already_open(&paths),
+            _ => cannot_write(&paths.visible, &error),
+        })?;
         ledger.open(&paths.hidden);
-        let file = File::create(&paths.hidden).map_err(|error| cannot_write(&paths.visible, &error))?;
         let file = PartFile::new(file, layout.compression).map_err(|error| cannot_write(&paths.visible, &error))?;
         let destination = format!("'{}'", paths.visible.display());
         let encoder = Encoder::new(&layout.encoding, &layout.schema, file, destination)?;
@@ -173,6 +177,15 @@ impl Part {
         encoder.finish()?.finish().map_err(|error| cannot_write(&paths.visible, &error))?;
         Ok(committable(&paths.hidden, &paths.visible))
     }
+}
+
+fn already_open(paths: &PartPaths) -> Error {
+    Error::io(format!(
+        "cannot write '{}': '{}' is there already, so another sink writes that file now",
+        paths.visible.display(),
+        paths.hidden.display()
+    ))
+    .with_hint("give each table a path of its own")
 }
 
 /// The error of a file that cannot be written.

@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use corelane_stream::{Error, Result, TableDefinition};
 use hashbrown::HashMap;
 
+use crate::filesystem::partition_values::DEFAULT_PARTITION;
 use crate::format::display::{ColumnText, Reader};
 use crate::options::{Options, did_you_mean};
 
@@ -38,7 +39,7 @@ impl PartitionColumns {
             }
             columns.push(index);
         }
-        let default_name = options.text("partition.default-name").unwrap_or("__DEFAULT_PARTITION__").to_owned();
+        let default_name = options.text("partition.default-name").unwrap_or(DEFAULT_PARTITION).to_owned();
         Ok(PartitionColumns { names: table.partitioned_by.clone(), columns, default_name })
     }
 

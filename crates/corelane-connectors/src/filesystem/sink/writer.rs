@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use super::ledger::Ledger;
 use super::part::{Part, PartPaths};
-use super::{FileLayout, SinkMode, Target, hidden_name};
+use super::{FileLayout, Target, hidden_name};
 
 /// Parts that one worker holds open; beyond it the one that was written to longest ago is closed.
 /// Each costs a descriptor, a write buffer and (parquet) a row group in memory.
@@ -85,14 +85,15 @@ impl FilesystemSink {
         Part::create(&self.layout, &self.ledger, paths, now_ms)
     }
 
-    /// The next free name of a part; names of earlier runs are taken only where those are appended to.
+    /// The next free name of a part. A part of an earlier run that will be replaced leaves its name to us.
     fn next_paths(&mut self, directory: &Path) -> PartPaths {
         loop {
             let name = format!("part-{}-{}", self.worker, self.parts);
             self.parts += 1;
             let visible = directory.join(format!("{name}.{}", self.layout.extension()));
             let hidden = directory.join(hidden_name(&name));
-            if self.layout.mode != SinkMode::Append || !(visible.exists() || hidden.exists()) {
+            let taken = visible.exists() && !self.ledger.replaces(&visible);
+            if !taken && !hidden.exists() {
                 return PartPaths { hidden, visible };
             }
         }

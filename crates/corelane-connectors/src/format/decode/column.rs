@@ -22,7 +22,7 @@ use corelane_stream::{Error, Result};
 
 use super::value::{self, Number, TimestampStyle, Wrong};
 use crate::base64;
-use crate::format::type_name::type_name;
+use corelane_stream::sql_type;
 
 /// Strings up to this many bytes live in their view.
 const INLINE_BYTES_MAX: usize = 12;
@@ -73,7 +73,7 @@ impl Column {
                 let message = format!(
                     "column '{}' has the type {}, which text formats cannot hold",
                     field.name(),
-                    type_name(other)
+                    sql_type(other)
                 );
                 return Err(Error::invalid(message));
             }
@@ -464,7 +464,7 @@ impl Maps {
                 ends: vec![],
                 nulls: Nulls::default(),
             }),
-            _ => Err(Error::invalid(format!("column '{}' is a {}", field.name(), type_name(field.data_type())))
+            _ => Err(Error::invalid(format!("column '{}' is a {}", field.name(), sql_type(field.data_type())))
                 .with_hint("the keys of a MAP in a text format are STRINGs")),
         }
     }

@@ -8,16 +8,17 @@
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use corelane_stream::limits::RECORD_BYTES_MAX;
-use corelane_stream::{Error, Result};
+use corelane_stream::{Error, OriginDetail, Result};
 
 use super::column::{Column, Structs};
+use super::trace::Trace;
 use super::value::{TimestampStyle, Wrong};
 use super::{
     BadRecord, Decoder, Input, OnBadRecord, Progress, Rows, quoted, too_long, utf8_fault, valid_utf8_len,
     without_carriage_return,
 };
 use crate::format::CsvOptions;
-use crate::format::type_name::type_name;
+use corelane_stream::sql_type;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -25,7 +26,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct CsvDecoder {
     options: CsvOptions,
     root: Structs,
-    offsets: Vec<u64>,
+    trace: Trace,
     /// For each field of a record, where it goes, if it is read at all.
     columns: Vec<Option<Target>>,
     fields: Fields,
@@ -55,13 +56,18 @@ impl Target {
 impl CsvDecoder {
     /// # Errors
     /// If a column's type cannot be decoded from CSV.
-    pub fn new(options: &CsvOptions, declared: &SchemaRef, read: &SchemaRef) -> Result<Self> {
+    pub fn new(
+        options: &CsvOptions,
+        declared: &SchemaRef,
+        read: &SchemaRef,
+        origin: Option<OriginDetail>,
+    ) -> Result<Self> {
         for field in read.fields() {
             check_type(field)?;
         }
         let root = Structs::new(read.fields())?;
         let columns = declared.fields().iter().map(|field| Target::of(field, read)).collect();
-        Ok(CsvDecoder { options: options.clone(), root, offsets: vec![], columns, fields: Fields::default() })
+        Ok(CsvDecoder { options: options.clone(), root, trace: Trace::new(origin), columns, fields: Fields::default() })
     }
 
     fn record(&mut self, record: &[u8]) -> Result<(), String> {
@@ -138,7 +144,7 @@ impl Decoder for CsvDecoder {
                 self.record(record)
             };
             match outcome {
-                Ok(()) => self.offsets.push(offset),
+                Ok(()) => self.trace.push(offset, line, record),
                 Err(reason) => {
                     self.root.truncate(row);
                     on_bad(&BadRecord { offset, line, raw: record, reason: &reason })?;
@@ -153,8 +159,8 @@ impl Decoder for CsvDecoder {
     }
 
     fn flush(&mut self) -> Result<Rows> {
-        let offsets = std::mem::replace(&mut self.offsets, Vec::with_capacity(self.root.len()));
-        Ok(Rows { columns: self.root.finish_columns()?, offsets })
+        let columns = self.root.finish_columns()?;
+        self.trace.take(columns)
     }
 }
 
@@ -170,7 +176,7 @@ fn check_type(field: &FieldRef) -> Result<()> {
     if fits {
         return Ok(());
     }
-    let message = format!("column '{}' is a {}, which CSV cannot hold", field.name(), type_name(field.data_type()));
+    let message = format!("column '{}' is a {}, which CSV cannot hold", field.name(), sql_type(field.data_type()));
     Err(Error::invalid(message).with_hint("use 'format' = 'json', or an ARRAY or ROW of plain types"))
 }
 
@@ -495,8 +501,8 @@ fn push_plain(column: &mut Column, data_type: &DataType, text: &[u8], options: &
         return Ok(());
     }
     column.push_text(text, TimestampStyle::Either).map_err(|wrong| match wrong {
-        Wrong::Form => format!("cannot read {} as {}", quoted(text), type_name(data_type)),
-        Wrong::Range => format!("{} is out of the range of {}", quoted(text), type_name(data_type)),
+        Wrong::Form => format!("cannot read {} as {}", quoted(text), sql_type(data_type)),
+        Wrong::Range => format!("{} is out of the range of {}", quoted(text), sql_type(data_type)),
     })
 }
 

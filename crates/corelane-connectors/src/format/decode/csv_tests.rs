@@ -25,7 +25,7 @@ fn columns() -> SchemaRef {
 }
 
 fn decode(text: &[u8], declared: &SchemaRef, read: &SchemaRef, options: &CsvOptions) -> String {
-    let mut decoder = CsvDecoder::new(options, declared, read).expect("types fit");
+    let mut decoder = CsvDecoder::new(options, declared, read, None).expect("types fit");
     let mut lines = vec![];
     let input = Input { bytes: text, offset: 0, line: Some(1), at_end: true, limit: u64::MAX };
     decoder
@@ -123,7 +123,7 @@ fn types_that_csv_cannot_hold_are_refused() {
     let inner = DataType::List(Arc::new(Field::new_list_field(DataType::Int32, true)));
     let schema: SchemaRef =
         Arc::new(Schema::new(vec![field("m", DataType::List(Arc::new(Field::new_list_field(inner, true))))]));
-    let error = CsvDecoder::new(&CsvOptions::default(), &schema, &schema).expect_err("is refused");
+    let error = CsvDecoder::new(&CsvOptions::default(), &schema, &schema, None).expect_err("is refused");
     expect!["column 'm' is a ARRAY<ARRAY<INT>>, which CSV cannot hold"].assert_eq(&error.to_string());
 }
 
@@ -141,7 +141,7 @@ proptest! {
             text.push('\n');
         }
         starts.push(text.len());
-        let mut decoder = CsvDecoder::new(&CsvOptions::default(), &schema, &schema).expect("types fit");
+        let mut decoder = CsvDecoder::new(&CsvOptions::default(), &schema, &schema, None).expect("types fit");
         let input = Input { bytes: text.as_bytes(), offset: 0, line: None, at_end: true, limit: u64::MAX };
         let mut bad = vec![];
         decoder.decode(&input, usize::MAX, &mut |record| { bad.push(record.reason.to_owned()); Ok(()) }).expect("decodes");

@@ -7,15 +7,16 @@
 //! Built for 8 million rows of 80 bytes and 5 fields a second and core.
 
 use arrow::datatypes::{DataType, SchemaRef};
-use corelane_stream::Result;
 use corelane_stream::limits::{JSON_DEPTH_MAX, RECORD_BYTES_MAX};
+use corelane_stream::{OriginDetail, Result};
 
 use super::column::{Column, KnownKey, Lists, Maps, Structs, Texts};
+use super::trace::Trace;
 use super::value::{Number, TimestampStyle, Wrong};
 use super::{BadRecord, Decoder, Input, OnBadRecord, Progress, Rows, quoted, too_long, utf8_fault, valid_utf8_len};
 use crate::format::JsonOptions;
 use crate::format::infer::{Shape, put};
-use crate::format::type_name::type_name;
+use corelane_stream::sql_type;
 
 /// Keys of one object that a struct remembers, and bytes of one.
 const KNOWN_KEYS_MAX: usize = 256;
@@ -65,7 +66,7 @@ struct Strictness {
 #[derive(Debug)]
 pub struct JsonDecoder {
     root: Structs,
-    offsets: Vec<u64>,
+    trace: Trace,
     strictness: Strictness,
     /// Strings with escapes are written out here.
     scratch: Vec<u8>,
@@ -74,13 +75,13 @@ pub struct JsonDecoder {
 impl JsonDecoder {
     /// # Errors
     /// If a column's type cannot be decoded from JSON.
-    pub fn new(options: &JsonOptions, read: &SchemaRef) -> Result<Self> {
+    pub fn new(options: &JsonOptions, read: &SchemaRef, origin: Option<OriginDetail>) -> Result<Self> {
         let strictness = Strictness {
             fail_on_missing_field: options.fail_on_missing_field,
             ignore_parse_errors: options.ignore_parse_errors,
             timestamps: options.timestamps,
         };
-        Ok(JsonDecoder { root: Structs::new(read.fields())?, offsets: vec![], strictness, scratch: vec![] })
+        Ok(JsonDecoder { root: Structs::new(read.fields())?, trace: Trace::new(origin), strictness, scratch: vec![] })
     }
 
     fn record(&mut self, record: &[u8]) -> Result<(), Failure> {
@@ -136,7 +137,7 @@ impl Decoder for JsonDecoder {
                 self.record(record).map_err(Failure::reason)
             };
             match outcome {
-                Ok(()) => self.offsets.push(offset),
+                Ok(()) => self.trace.push(offset, line, record),
                 Err(reason) => {
                     self.root.truncate(row);
                     on_bad(&BadRecord { offset, line, raw: record, reason: &reason })?;
@@ -151,8 +152,8 @@ impl Decoder for JsonDecoder {
     }
 
     fn flush(&mut self) -> Result<Rows> {
-        let offsets = std::mem::replace(&mut self.offsets, Vec::with_capacity(self.root.len()));
-        Ok(Rows { columns: self.root.finish_columns()?, offsets })
+        let columns = self.root.finish_columns()?;
+        self.trace.take(columns)
     }
 }
 
@@ -346,7 +347,7 @@ impl<'a> Scanner<'a, '_> {
             }
             (open, _) => {
                 let found = if open == Some(b'{') { "an object" } else { "an array" };
-                Err(Failure::value(format!("cannot read {found} as {}", type_name(data_type))))
+                Err(Failure::value(format!("cannot read {found} as {}", sql_type(data_type))))
             }
         };
         if let Err(Failure::Value { .. }) = outcome {
@@ -706,7 +707,7 @@ fn compact(json: &[u8], out: &mut Vec<u8>) {
 
 #[cold]
 fn wrong_text(wrong: Wrong, text: &[u8], data_type: &DataType, style: TimestampStyle) -> Failure {
-    let name = type_name(data_type);
+    let name = sql_type(data_type);
     let mut reason = match wrong {
         Wrong::Form => format!("cannot read {} as {name}", quoted(text)),
         Wrong::Range => format!("{} is out of the range of {name}", quoted(text)),
@@ -726,7 +727,7 @@ fn wrong_text(wrong: Wrong, text: &[u8], data_type: &DataType, style: TimestampS
 
 #[cold]
 fn wrong_number(wrong: Wrong, text: &[u8], data_type: &DataType) -> Failure {
-    let (text, name) = (String::from_utf8_lossy(&text[..text.len().min(60)]), type_name(data_type));
+    let (text, name) = (String::from_utf8_lossy(&text[..text.len().min(60)]), sql_type(data_type));
     Failure::value(match wrong {
         Wrong::Form => format!("cannot read {text} as {name}"),
         Wrong::Range => format!("{text} is out of the range of {name}"),

@@ -41,7 +41,7 @@ fn every_type() -> SchemaRef {
 
 /// Decodes all of `text`: a line for each row and for each bad record.
 fn decode(text: &[u8], schema: &SchemaRef, options: &JsonOptions) -> String {
-    let mut decoder = JsonDecoder::new(options, schema).expect("types fit");
+    let mut decoder = JsonDecoder::new(options, schema, None).expect("types fit");
     let mut lines = vec![];
     let input = Input { bytes: text, offset: 0, line: Some(1), at_end: true, limit: u64::MAX };
     decoder
@@ -152,7 +152,7 @@ fn each_bad_record_costs_itself_only_and_says_why() {
             line 22 byte 296: expected a JSON object, found '['
             line 23 byte 300: expected a JSON object, found 'n'
             line 24 byte 305: field 'row.p': cannot read "z" as INT
-            line 25 byte 323: field 'row': cannot read an array as ROW<`p` INT, `q` STRING>
+            line 25 byte 323: field 'row': cannot read an array as ROW<p INT, q STRING>
             line 26 byte 335: field 'list': cannot read "z" as INT
             line 27 byte 352: field 'map': cannot read true as INT
             line 28 byte 371: field 'bytes': cannot read "*" as BYTES
@@ -231,7 +231,7 @@ fn iso_timestamps_are_read_where_asked() {
 
 #[test]
 fn rows_are_counted_where_no_column_is_read() {
-    let mut decoder = JsonDecoder::new(&JsonOptions::default(), &schema(vec![])).expect("no types");
+    let mut decoder = JsonDecoder::new(&JsonOptions::default(), &schema(vec![]), None).expect("no types");
     let input = Input { bytes: b"{}\n{\"a\":1}\n\n{\"b\":[]}", offset: 0, line: None, at_end: true, limit: u64::MAX };
     decoder.decode(&input, usize::MAX, &mut |_| panic!("no bad record")).expect("decodes");
     assert_eq!(decoder.rows(), 3);
@@ -261,7 +261,7 @@ proptest! {
     fn what_serde_writes_is_read(t: String, i: i64, d in -1e300..1e300f64, u in json_value()) {
         let columns = schema(vec![field("t", DataType::Utf8View), field("i", DataType::Int64), field("d", DataType::Float64)]);
         let text = serde_json::json!({ "u": u, "t": t, "i": i, "d": d }).to_string();
-        let mut decoder = JsonDecoder::new(&JsonOptions::default(), &columns).expect("types fit");
+        let mut decoder = JsonDecoder::new(&JsonOptions::default(), &columns, None).expect("types fit");
         let input = Input { bytes: text.as_bytes(), offset: 0, line: None, at_end: true, limit: u64::MAX };
         let mut reasons = vec![];
         decoder.decode(&input, 10, &mut |bad| { reasons.push(bad.reason.to_owned()); Ok(()) }).expect("decodes");
@@ -276,7 +276,7 @@ proptest! {
     /// A record is accepted exactly if serde_json accepts it (as an object of moderate depth).
     #[test]
     fn what_serde_refuses_is_refused(text in r#"\{("a":)?[\[\]{},:"\\0-9eE.+\-a-c tfn]{0,12}\}?"#) {
-        let mut decoder = JsonDecoder::new(&JsonOptions::default(), &schema(vec![])).expect("no types");
+        let mut decoder = JsonDecoder::new(&JsonOptions::default(), &schema(vec![]), None).expect("no types");
         let input = Input { bytes: text.as_bytes(), offset: 0, line: None, at_end: true, limit: u64::MAX };
         let mut refused = false;
         decoder.decode(&input, 10, &mut |_| { refused = true; Ok(()) }).expect("decodes");

@@ -8,12 +8,13 @@
 pub(crate) mod column;
 pub mod csv;
 pub mod json;
+mod trace;
 pub mod value;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, BinaryViewArray};
 use arrow::datatypes::SchemaRef;
-use corelane_stream::Result;
 use corelane_stream::limits::RECORD_BYTES_MAX;
+use corelane_stream::{OriginDetail, Result};
 
 use super::FormatOptions;
 
@@ -60,6 +61,10 @@ pub struct Rows {
     pub columns: Vec<ArrayRef>,
     /// Where each row starts in its file.
     pub offsets: Vec<u64>,
+    /// The same as words of positions, by line where lines are counted, if origins are wanted.
+    pub places: Option<Vec<u64>>,
+    /// The bytes of each row, if they are wanted.
+    pub raw: Option<BinaryViewArray>,
 }
 
 pub trait Decoder {
@@ -81,14 +86,19 @@ pub trait Decoder {
 }
 
 /// Makes a decoder for text records. `declared` has all columns as they lie in the file; `read`
-/// has those wanted, perhaps with fewer fields inside a `ROW`.
+/// has those wanted, perhaps with fewer fields inside a `ROW`; `origin` is what is noted of rows.
 ///
 /// # Errors
 /// If a column's type cannot be decoded from the format, or the format is not one of text records.
-pub fn decoder(format: &FormatOptions, declared: &SchemaRef, read: &SchemaRef) -> Result<Box<dyn Decoder>> {
+pub fn decoder(
+    format: &FormatOptions,
+    declared: &SchemaRef,
+    read: &SchemaRef,
+    origin: Option<OriginDetail>,
+) -> Result<Box<dyn Decoder>> {
     match format {
-        FormatOptions::Json(options) => Ok(Box::new(json::JsonDecoder::new(options, read)?)),
-        FormatOptions::Csv(options) => Ok(Box::new(csv::CsvDecoder::new(options, declared, read)?)),
+        FormatOptions::Json(options) => Ok(Box::new(json::JsonDecoder::new(options, read, origin)?)),
+        FormatOptions::Csv(options) => Ok(Box::new(csv::CsvDecoder::new(options, declared, read, origin)?)),
         FormatOptions::Parquet => Err(corelane_stream::Error::internal("Parquet is not made of text records")),
     }
 }

@@ -1,5 +1,7 @@
 //! Files that grow, and standard input: what has come is seen, and no line before it has ended.
 
+use std::io::Write;
+
 use expect_test::expect;
 
 use super::table;
@@ -37,6 +39,65 @@ fn new_files_in_a_directory() {
     assert_eq!(running.line_now(), None);
     running.signal(libc::SIGTERM);
     assert_eq!(running.finish(&place).code, 130);
+}
+
+#[test]
+fn files_that_take_the_place_of_others() {
+    let place = Place::with(&[("in.csv", "one\ntwo\n")]);
+    let mut running = follow(&place, "in.csv");
+    assert_eq!([running.line(), running.line()], ["+I[one]", "+I[two]"]);
+    // Longer than the first: what comes must not be its rest from where the first ended.
+    place.write("new", b"first\nsecond\nthird\n");
+    std::fs::rename(place.path("new"), place.path("in.csv")).expect("the same folder");
+    assert_eq!([running.line(), running.line(), running.line()], ["+I[first]", "+I[second]", "+I[third]"]);
+    // Removed and made again, with a number that the file system may have given out before.
+    std::fs::remove_file(place.path("in.csv")).expect("it is there");
+    place.write("in.csv", b"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\n");
+    for letter in "abcdefghijk".chars() {
+        assert_eq!(running.line(), format!("+I[{letter}]"));
+    }
+    running.signal(libc::SIGINT);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (130, "", ""));
+}
+
+#[test]
+fn a_compressed_file_that_is_being_written() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).expect("a folder");
+    place.write("in/0.csv", b"first\n");
+    let lines: Vec<String> = (0..5_000).map(|number| format!("row {number}")).collect();
+    let whole = super::gzip((lines.join("\n") + "\n").as_bytes());
+    let mut running = follow(&place, "in");
+    assert_eq!(running.line(), "+I[first]");
+    place.write("in/1.csv.gz", &whole[..whole.len() / 2]);
+    assert_eq!(running.line(), "+I[row 0]");
+    let mut file = std::fs::OpenOptions::new().append(true).open(place.path("in/1.csv.gz")).expect("it is there");
+    file.write_all(&whole[whole.len() / 2..]).expect("written");
+    for line in &lines[1..] {
+        assert_eq!(running.line(), format!("+I[{line}]"));
+    }
+    running.signal(libc::SIGINT);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (130, "", ""));
+}
+
+#[test]
+fn files_of_one_time_that_are_there_already() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).expect("a folder");
+    place.write("in/1.csv", b"2024-01-01 00:00:00\n2024-01-01 00:01:00\n");
+    place.write("in/2.csv", b"2024-01-01 00:00:01\n2024-01-01 00:01:01\n");
+    place.write("in/3.csv", b"2024-01-01 00:0");
+    let columns = "ts TIMESTAMP(3), WATERMARK FOR ts AS ts";
+    let sql = table(columns, "csv", "in", FOLLOW)
+        + "SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '10' SECOND))\n\
+           GROUP BY window_start, window_end";
+    let mut running = Running::start(place.sql(&sql, &["--format", "changelog"]));
+    assert_eq!(running.line(), "+I[2024-01-01 00:00:00.000, 2]");
+    running.signal(libc::SIGINT);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stderr.as_str()), (130, ""));
 }
 
 #[test]
