@@ -85,12 +85,12 @@ fn numbers_out_of_range() {
         &(most.clone() + "SELECT a + 1 FROM t"),
         1,
         expect![[r#"
-        error: cannot use a row of table 't': overflow happened on: 9223372036854775807 + 1: {"a":9223372036854775807}
-        hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]],
+            error: cannot use a row of table 't': most.json, line 1: overflow happened on: 9223372036854775807 + 1: {"a":9223372036854775807}
+            hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
+        "#]],
     );
     place.refused(&(most.clone() + "SELECT CAST(a AS INT) FROM t"), 1, expect![[r#"
-        error: cannot use a row of table 't': can't cast value 9223372036854775807 to type INT: {"a":9223372036854775807}
+        error: cannot use a row of table 't': most.json, line 1: can't cast value 9223372036854775807 to type INT: {"a":9223372036854775807}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
     place.answers(
@@ -111,17 +111,17 @@ fn a_division_by_zero() {
         &(sql.clone() + "SELECT a / b FROM t"),
         1,
         expect![[r#"
-        error: cannot use a row of table 't': division by zero: {"a":1,"b":0}
-        hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]],
+            error: cannot use a row of table 't': in.csv, line 2: division by zero: {"a":1,"b":0}
+            hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
+        "#]],
     );
     place.refused(
         &(sql + "SELECT MOD(a, b) FROM t"),
         1,
         expect![[r#"
-        error: cannot use a row of table 't': MOD divides by zero: {"a":1,"b":0}
-        hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
-    "#]],
+            error: cannot use a row of table 't': in.csv, line 2: MOD divides by zero: {"a":1,"b":0}
+            hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
+        "#]],
     );
 }
 
@@ -133,7 +133,7 @@ fn a_time_that_is_no_date() {
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
     place.refused(&(table("t STRING", "json", "in.json", "") + "SELECT CAST(t AS TIMESTAMP(3)) FROM t"), 1, expect![[r#"
-        error: cannot use a row of table 't': error parsing timestamp from '2024-02-30 00:00:00': error parsing date: {"t":"2024-02-30 00:00:00"}
+        error: cannot use a row of table 't': in.json, line 1: error parsing timestamp from '2024-02-30 00:00:00': error parsing date: {"t":"2024-02-30 00:00:00"}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
     place.answers(

@@ -66,7 +66,7 @@ fn casts_that_fail() {
         1,10
         3,30
         1 row bad
-        {"position":null,"raw":"{\"a\":2,\"b\":\"x\"}","reason":"cannot cast string 'x' to value of INT type","source":"t","table":"t"}
+        {"position":"line 2","raw":"2,x","reason":"cannot cast string 'x' to value of INT type","source":"in.csv","table":"t"}
     "#]].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", select));
 }
 
@@ -79,8 +79,8 @@ fn overflow_and_division_by_zero() {
         1,2
         3,4
         2 rows bad
-        {"position":null,"raw":"{\"a\":2,\"b\":0}","reason":"division by zero","source":"t","table":"t"}
-        {"position":null,"raw":"{\"a\":9223372036854775807,\"b\":1}","reason":"overflow happened on: 9223372036854775807 + 1","source":"t","table":"t"}
+        {"position":"line 3","raw":"2,0","reason":"division by zero","source":"in.csv","table":"t"}
+        {"position":"line 2","raw":"9223372036854775807,1","reason":"overflow happened on: 9223372036854775807 + 1","source":"in.csv","table":"t"}
     "#]].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b BIGINT", "csv", "in.csv", select));
 }
 
@@ -176,7 +176,7 @@ fn rows_that_are_late() {
     "#]],
     );
     expect![[r#"
-        {"position":null,"raw":"{\"ts\":\"2024-01-01T00:00:02\",\"a\":3}","reason":"its window has closed","source":"t","table":"t"}
+        {"position":"line 3","raw":"3,2024-01-01 00:00:02","reason":"its window has closed","source":"in.csv","table":"t"}
     "#]].assert_eq(&place.read("late.jsonl"));
     let nowhere = late("'late-rows' = 'dead-letter'");
     place.refused(
