@@ -103,10 +103,6 @@ impl Dialect for FlinkDialect {
         character.is_alphanumeric() || character == '_' || character == '$'
     }
 
-    fn supports_string_literal_concatenation_with_newline(&self) -> bool {
-        true
-    }
-
     fn supports_unicode_string_literal(&self) -> bool {
         true
     }

@@ -121,24 +121,24 @@ fn a_dead_letter_file_that_cannot_be_written() {
         &(table("a BIGINT", "csv", "in.csv", nowhere) + "SELECT * FROM t"),
         3,
         expect![[r#"
-        error: option 'on-error' is 'dead-letter' but there is no path for it
-        command:2:7
-        WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'on-error' = 'dead-letter');
-              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: add 'dead-letter.path' = 'file.jsonl'
-    "#]],
+            error: option 'on-error' is 'dead-letter' but there is no path for it
+            command:2:85
+            WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'on-error' = 'dead-letter');
+                                                                                                ^^^^^^^^^^^^^
+            hint: add 'dead-letter.path' = 'file.jsonl'
+        "#]],
     );
     let wrong = "'on-error' = 'skp'";
     place.refused(
         &(table("a BIGINT", "csv", "in.csv", wrong) + "SELECT * FROM t"),
         3,
         expect![[r#"
-        error: option 'on-error' has the value 'skp'
-        command:2:7
-        WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'on-error' = 'skp');
-              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: it takes 'fail', 'skip', 'dead-letter'
-    "#]],
+            error: option 'on-error' has the value 'skp'
+            command:2:85
+            WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'on-error' = 'skp');
+                                                                                                ^^^^^
+            hint: did you mean 'skip'? it takes 'fail', 'skip', 'dead-letter'
+        "#]],
     );
 }
 
@@ -183,12 +183,12 @@ fn rows_that_are_late() {
         &nowhere,
         3,
         expect![[r#"
-        error: option 'late-rows' is 'dead-letter' but there is no path for it
-        command:2:7
-        WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'late-rows' = 'dead-letter');
-              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        hint: add 'dead-letter.path' = 'file.jsonl'
-    "#]],
+            error: option 'late-rows' is 'dead-letter' but there is no path for it
+            command:2:86
+            WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv', 'late-rows' = 'dead-letter');
+                                                                                                 ^^^^^^^^^^^^^
+            hint: add 'dead-letter.path' = 'file.jsonl'
+        "#]],
     );
 }
 

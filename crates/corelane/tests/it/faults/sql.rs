@@ -25,11 +25,11 @@ fn a_syntax_error() {
         "SELECT auction,\n  FROM 'bids.csv'\n WHERE price >",
         3,
         expect![[r#"
-        error: expected an expression, found: FROM
-        command:2:8
-          FROM 'bids.csv'
-               ^^^^^^^^^^
-    "#]],
+            error: expected an expression, found FROM
+            command:2:3
+              FROM 'bids.csv'
+              ^^^^
+        "#]],
     );
     place().refused(
         "SELECT 'open FROM 'bids.csv'",
@@ -45,12 +45,12 @@ fn a_syntax_error() {
         "CREATE TABLE t (a BIGNIT) WITH ('connector' = 'blackhole')",
         3,
         expect![[r#"
-        error: BIGNIT is not a type
-        command:1:19
-        CREATE TABLE t (a BIGNIT) WITH ('connector' = 'blackhole')
-                          ^^^^^^
-        hint: did you mean BIGINT?
-    "#]],
+            error: expected a type, found BIGNIT
+            command:1:19
+            CREATE TABLE t (a BIGNIT) WITH ('connector' = 'blackhole')
+                              ^^^^^^
+            hint: did you mean BIGINT?
+        "#]],
     );
 }
 
@@ -183,10 +183,10 @@ fn an_unknown_option() {
         3,
         expect![[r#"
             error: option 'format' has the value 'cvs'
-            command:2:1
-            SELECT a FROM t
-            ^^^^^^^^^^^^^^^
-            hint: it takes 'json', 'csv' or 'parquet'
+            command:1:93
+            CREATE TABLE t (a BIGINT) WITH ('connector' = 'filesystem', 'path' = 'bids.csv', 'format' = 'cvs');
+                                                                                                        ^^^^^
+            hint: did you mean 'csv'? it takes 'json', 'csv' or 'parquet'
         "#]],
     );
     place().refused(
@@ -228,30 +228,30 @@ fn types_that_do_not_fit() {
         "SELECT SUM(note) FROM 'bids.csv'",
         3,
         expect![[r#"
-        error: SUM takes a number, not STRING
-        command:1:1
-        SELECT SUM(note) FROM 'bids.csv'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]],
+            error: SUM takes a number, not STRING
+            command:1:12
+            SELECT SUM(note) FROM 'bids.csv'
+                       ^^^^
+        "#]],
     );
     place().refused(
         "SELECT UPPER(note, price) FROM 'bids.csv'",
         3,
         expect![[r#"
-        error: UPPER takes other arguments than the 2 given: UPPER(s)
-        command:1:1
-        SELECT UPPER(note, price) FROM 'bids.csv'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]],
+            error: UPPER takes other arguments than the 2 given: UPPER(s)
+            command:1:8
+            SELECT UPPER(note, price) FROM 'bids.csv'
+                   ^^^^^^^^^^^^^^^^^
+        "#]],
     );
     place().refused(
         "SELECT CAST('x' AS INT)",
         3,
         expect![[r#"
             error: cannot cast string 'x' to value of INT type
-            command:1:1
+            command:1:13
             SELECT CAST('x' AS INT)
-            ^^^^^^^^^^^^^^^^^^^^^^^
+                        ^^^
         "#]],
     );
     let sink = "CREATE TABLE t (a BIGINT, b STRING) WITH ('connector' = 'blackhole');\n";
@@ -310,19 +310,20 @@ fn what_is_not_supported_is_refused() {
         "SELECT x.price FROM 'bids.csv' AS x JOIN 'bids.csv' AS y ON x.auction = y.auction",
         3,
         expect![[r#"
-        error: INNER JOIN is not supported yet
-        command:1:1
-        SELECT x.price FROM 'bids.csv' AS x JOIN 'bids.csv' AS y ON x.auction = y.auction
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    "#]],
+            error: JOIN is not supported yet
+            command:1:56
+            SELECT x.price FROM 'bids.csv' AS x JOIN 'bids.csv' AS y ON x.auction = y.auction
+                                                                   ^
+            hint: a query reads one table; UNION ALL puts tables of the same columns together
+        "#]],
     );
     let lead = "CREATE TABLE t (a BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen');\n\
                 SELECT LEAD(a) OVER (ORDER BY ts) FROM t";
     let refusal = expect![[r#"
         error: LEAD looks at rows that have not come yet, so over a stream it never has an answer
-        command:2:1
+        command:2:8
         SELECT LEAD(a) OVER (ORDER BY ts) FROM t
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               ^^^^^^
         hint: use LAG with the roles of the rows exchanged
     "#]];
     place().refused(lead, 3, refusal);
