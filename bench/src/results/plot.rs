@@ -15,7 +15,7 @@ const TITLE: f64 = 34.0;
 const LEGEND_LINE: f64 = 20.0;
 
 /// Told apart also by those who do not tell red from green (Okabe and Ito, 2008).
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+const COLOURS: [&str; 8] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a8a00"];
 
 /// One picture.
 #[derive(Clone, Debug, Default)]

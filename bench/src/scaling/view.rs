@@ -1,7 +1,7 @@
 //! How results of `scaling` are shown.
 //!
-//! What was measured and what is only computed are kept apart: where workers outnumber the CPUs
-//! their wall time says nothing, and what is shown instead is called a projection. It is what
+//! What was measured and what is only computed are kept apart: where workers outnumber the CPUs, or
+//! share them with other programs, wall time says nothing, and what is shown is called a projection. It is what
 //! the rows would take if each worker had a CPU of its own and its CPU time stayed the same,
 //! which leaves out what more CPUs would fight for (memory bandwidth, shared caches).
 
@@ -9,7 +9,7 @@ use super::workload::{WORKLOADS, Workload};
 use crate::results::by_workers::{marks, workers_axis};
 use crate::results::plot::{Axis, Panel, Plot, Series};
 use crate::results::table::{Table, decimals, duration, millions};
-use crate::results::{Figure, Results};
+use crate::results::{Figure, Point, Results};
 
 /// Throughput and CPU time.
 pub fn table(results: &Results) -> Table {
@@ -28,10 +28,11 @@ pub fn table(results: &Results) -> Table {
     for point in &results.points {
         let workers = point.workers().unwrap_or(1);
         // What was projected is compared with what is projected for one worker, not with its wall time.
-        let rate_of = if cpus < workers { "projected_rows_per_second" } else { "rows_per_second" };
+        let had_cpus = had_cpus(point, cpus);
+        let rate_of = if had_cpus { "rows_per_second" } else { "projected_rows_per_second" };
         let rate = point.median(rate_of);
-        projected |= cpus < workers;
-        let mark = |text: String| if cpus < workers { format!("({text})") } else { text };
+        projected |= !had_cpus;
+        let mark = |text: String| if had_cpus { text } else { format!("({text})") };
         let cpu_ns = point.median("cpu_ns_per_row");
         let against = |base: usize, figure: &str| {
             let base = results.named(&point.name).find(|point| point.workers() == Some(base))?;
@@ -56,8 +57,8 @@ pub fn table(results: &Results) -> Table {
     table.note(results.measured_on());
     if projected {
         table.note(format!(
-            "In brackets, a projection and not a measurement: there are {cpus} CPUs, and the figure is what the busiest \
-             worker's CPU time allows if each worker had one of its own."
+            "In brackets, a projection and not a measurement, because there were {cpus} CPUs for more workers or other \
+             programs kept them busy: what the busiest worker's CPU time allows if each worker has a CPU to itself."
         ));
     }
     let cores = results.machine.cores;
@@ -134,8 +135,8 @@ pub fn plot(results: &Results) -> Plot {
     let cpus = results.machine.cpus;
     let mut panels = Vec::new();
     for name in results.names() {
-        let throughput = |what: &str, figure: &str, included: &dyn Fn(usize) -> bool, dashed: bool| {
-            let points = results.named(name).filter(|point| point.workers().is_some_and(included));
+        let throughput = |what: &str, figure: &str, included: &dyn Fn(&Point) -> bool, dashed: bool| {
+            let points = results.named(name).filter(|point| included(point));
             Series { name: what.to_owned(), marks: marks(points, figure, 1e6), dashed }
         };
         panels.push(Panel {
@@ -143,8 +144,8 @@ pub fn plot(results: &Results) -> Plot {
             x: workers_axis(results),
             y: Axis { label: "M rows/s".to_owned(), ..Axis::default() },
             series: vec![
-                throughput("measured", "rows_per_second", &|workers| workers <= cpus, false),
-                throughput("projected from CPU time", "projected_rows_per_second", &|workers| workers >= cpus, true),
+                throughput("measured", "rows_per_second", &|point| had_cpus(point, cpus), false),
+                throughput("projected from CPU time", "projected_rows_per_second", &|_| true, true),
             ],
         });
     }
@@ -160,6 +161,14 @@ pub fn plot(results: &Results) -> Plot {
         series: results.names().iter().map(of_scenario).collect(),
     });
     Plot { title: format!("Scaling on {cpus} CPUs ({})", results.machine.cpu), panels, columns: 3 }
+}
+
+/// Whether each worker could have a CPU to itself all the time, so that wall time tells of the engine.
+fn had_cpus(point: &Point, cpus: usize) -> bool {
+    /// Of a CPU, what the system itself and a measurement's own other threads may take.
+    const OTHERS_MAX: f64 = 0.1;
+    let enough = point.workers().is_some_and(|workers| workers <= cpus);
+    enough && point.median("other_cpus_busy").is_none_or(|busy| busy <= OTHERS_MAX * cpus as f64)
 }
 
 fn title(name: &str) -> &'static str {
@@ -181,4 +190,42 @@ fn named_workloads(results: &Results) -> impl Iterator<Item = &'static Workload>
 fn runs(results: &Results) -> usize {
     let figures = results.points.iter().flat_map(|point| point.figures.values());
     figures.map(|figure| figure.runs().len()).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{Build, Machine};
+
+    fn point(workers: usize, rate: f64, busy: f64) -> Point {
+        let mut point = Point::new("S2").with("workers", workers).with("rows", 1_000);
+        point.record("rows_per_second", rate);
+        point.record("projected_rows_per_second", workers as f64 * 60e6);
+        point.record("cpu_ns_per_row", 16.0);
+        point.record("other_cpus_busy", busy);
+        point
+    }
+
+    fn results(points: Vec<Point>) -> Results {
+        let machine =
+            Machine { cpu: "a CPU".to_owned(), cpus: 2, cores: 2, kernel: "6.0".to_owned(), memory_bytes: 1 << 30 };
+        let build = Build { commit: "c0ffee".to_owned(), profile: "dist".to_owned() };
+        Results { benchmark: "scaling".to_owned(), machine, build, flags: Vec::new(), notes: Vec::new(), points }
+    }
+
+    #[test]
+    fn what_is_projected_is_in_brackets_and_explained() {
+        let measured = point(2, 100e6, 0.05);
+        let shown = table(&results(vec![point(1, 50e6, 0.0), measured, point(4, 90e6, 0.0)])).text();
+        assert!(shown.contains(" 100 ") && shown.contains("(240)") && shown.contains("(4.00)"), "{shown}");
+        assert!(shown.contains("a projection and not a measurement"), "{shown}");
+    }
+
+    #[test]
+    fn wall_time_of_a_busy_machine_is_not_shown() {
+        let shown = table(&results(vec![point(1, 3e6, 1.9)])).text();
+        assert!(shown.contains("(60.0)") && !shown.contains("3.00"), "{shown}");
+        let quiet = table(&results(vec![point(1, 50e6, 0.1)])).text();
+        assert!(!quiet.contains("projection"), "{quiet}");
+    }
 }
