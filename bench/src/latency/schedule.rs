@@ -36,7 +36,7 @@ impl Schedule {
 
     /// When a row is due, from the start.
     pub fn due_ns(&self, row: u64) -> u64 {
-        row * self.interval >> BITS
+        (row * self.interval) >> BITS
     }
 
     /// A row's event time is when it is due.
@@ -46,8 +46,12 @@ impl Schedule {
 
     /// How many rows are due by then.
     pub fn due_by(&self, since_start_ns: u64) -> u64 {
-        let all = self.rows * self.interval >> BITS;
-        if all <= since_start_ns { self.rows } else { ((since_start_ns << BITS) / self.interval + 1).min(self.rows) }
+        let all = (self.rows * self.interval) >> BITS;
+        if all <= since_start_ns {
+            self.rows
+        } else {
+            ((since_start_ns + 1) << BITS).div_ceil(self.interval).min(self.rows)
+        }
     }
 
     /// The first row with a key whose event time is not before a moment, as the key's how-manieth.

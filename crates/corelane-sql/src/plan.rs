@@ -193,6 +193,12 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPl
             ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
         columns[target] = Some(fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?);
     }
+    let missing = columns.iter().zip(&writable).find(|(column, field)| column.is_none() && !field.is_nullable());
+    if let Some((_, field)) = missing {
+        return Err(SqlError::new(format!("column {:?} is NOT NULL, and the INSERT gives it no value", field.name()))
+            .with_hint("name it among the columns")
+            .at_node(&insert.table));
+    }
     let columns = columns.into_iter().zip(&writable).map(|(column, field)| match column {
         Some(column) => column.alias(field.name()),
         None => Expr::Cast(Cast::new(Box::new(lit(datafusion_common::ScalarValue::Null)), field.data_type().clone()))

@@ -53,6 +53,11 @@ impl Functions {
     pub(crate) fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         self.scalars.get(name).cloned()
     }
+
+    /// True if there is an aggregate of this name, in lower case.
+    pub(crate) fn is_aggregate(&self, name: &str) -> bool {
+        self.aggregates.contains_key(name)
+    }
 }
 
 impl fmt::Debug for Functions {
@@ -125,7 +130,7 @@ impl<'a> BindContext<'a> {
     /// Names and types of a query, before coercion.
     pub fn plan_query(&self, query: &Query) -> Result<LogicalPlan> {
         let ours = |error| DataFusionError::External(Box::new(error));
-        supported::check_query(query).map_err(ours)?;
+        supported::check_query(query, self.functions).map_err(ours)?;
         let mut query = query.clone();
         rewrite_query(&mut query, &self.windows).map_err(ours)?;
         let plan = match self.plan_rewritten(query.clone()) {

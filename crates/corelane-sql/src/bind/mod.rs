@@ -119,7 +119,7 @@ pub fn bind_expression(
 ) -> Result<Expr, SqlError> {
     let context = BindContext::new(catalog, functions);
     let attempt = |expression: &ast::Expr| {
-        supported::check_expression(expression)?;
+        supported::check_expression(expression, functions)?;
         let mut expression = expression.clone();
         rewrite_expression(&mut expression)?;
         SqlToRel::new_with_options(&context, parser_options())
@@ -179,7 +179,7 @@ fn explained(mut found: SqlError, Diagnostic { message, notes, helps, .. }: &Dia
     const FUNCTION: &str = "possible function ";
     // Its short form leaves out the types that do not fit.
     if !message.is_empty() && !message.starts_with("expressions have incompatible types") {
-        found.message = lower_first(message);
+        found.message = with_sql_types(&lower_first(message));
     }
     if let Some(name) = found.message.strip_prefix("invalid function ") {
         found.message = format!("there is no function {}", name.trim_matches('\'').to_uppercase());

@@ -7,35 +7,39 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Cte, Distinct, Expr, Function, FunctionArg,
-    FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, GroupByExpr, JoinOperator,
-    LimitClause, OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, SetOperator, SetQuantifier, Spanned, Subscript, TableFactor, TableWithJoins, UnaryOperator, Value,
-    ValueWithSpan, Values, Visit, Visitor, WildcardAdditionalOptions, With,
+    AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Cte, Distinct, DuplicateTreatment, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
+    GroupByExpr, JoinOperator, LimitClause, OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Subscript, TableFactor,
+    TableWithJoins, UnaryOperator, Value, ValueWithSpan, Values, Visit, Visitor, WildcardAdditionalOptions, With,
 };
 
+use super::context::Functions;
 use crate::error::{Span, SqlError, span_of};
+use crate::types::DECIMAL_PRECISION_MAX;
 
 /// # Errors
 /// At the first part of a query that has no meaning here.
-pub(super) fn check_query(query: &Query) -> Result<(), SqlError> {
-    match query.visit(&mut Check) {
+pub(super) fn check_query(query: &Query, functions: &Functions) -> Result<(), SqlError> {
+    match query.visit(&mut Check { functions }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
 /// The same for an expression outside of a query.
-pub(super) fn check_expression(expression: &Expr) -> Result<(), SqlError> {
-    match expression.visit(&mut Check) {
+pub(super) fn check_expression(expression: &Expr, functions: &Functions) -> Result<(), SqlError> {
+    match expression.visit(&mut Check { functions }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Check;
+struct Check<'a> {
+    functions: &'a Functions,
+}
 
-impl Visitor for Check {
+impl Visitor for Check<'_> {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<SqlError> {
@@ -51,6 +55,9 @@ impl Visitor for Check {
     }
 
     fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<SqlError> {
+        if let Expr::Function(function) = expression {
+            return stopped(call(function, self.functions));
+        }
         stopped(part_of_expression(expression))
     }
 
@@ -374,7 +381,7 @@ fn part_of_expression(expression: &Expr) -> Result<(), SqlError> {
         | Expr::SimilarTo { .. }
         | Expr::Extract { .. }
         | Expr::Position { .. }
-        | Expr::Substring { .. }
+        | Expr::Function(_)
         | Expr::Overlay { .. }
         | Expr::Nested(_)
         | Expr::Value(_)
@@ -385,6 +392,13 @@ fn part_of_expression(expression: &Expr) -> Result<(), SqlError> {
         | Expr::Interval(_)
         | Expr::Wildcard(_)
         | Expr::QualifiedWildcard(_, _) => Ok(()),
+        Expr::Substring { expr: _, substring_from, substring_for: _, special: _, shorthand: _ } => match substring_from
+        {
+            Some(_) => Ok(()),
+            None => Err(SqlError::new("SUBSTRING lacks the place where it starts")
+                .with_hint("write SUBSTRING(s, start[, length]) or SUBSTRING(s FROM start [FOR length])")
+                .at(at)),
+        },
         Expr::Trim { trim_where: _, trim_what: _, expr: _, trim_characters } => match trim_characters {
             Some(_) => foreign("TRIM with a list", "write TRIM(BOTH characters FROM s)", at),
             None => Ok(()),
@@ -418,7 +432,6 @@ fn part_of_expression(expression: &Expr) -> Result<(), SqlError> {
                 foreign("a number of digits here", "write ROUND or TRUNCATE", span_of(scale))
             }
         },
-        Expr::Function(function) => call(function),
         Expr::InSubquery { .. } => not_yet("IN (SELECT ..)", subquery, at),
         Expr::Exists { .. } => not_yet("EXISTS (SELECT ..)", subquery, at),
         Expr::Subquery(_) => not_yet("a scalar subquery", subquery, at),
@@ -461,10 +474,16 @@ fn operator(operator: &BinaryOperator, at: Option<Span>) -> Result<(), SqlError>
     }
 }
 
-fn call(function: &Function) -> Result<(), SqlError> {
-    let Function { name, uses_odbc_syntax, parameters, args, filter: _, null_treatment, over: _, within_group } =
-        function;
+fn call(function: &Function, functions: &Functions) -> Result<(), SqlError> {
+    let Function { name, uses_odbc_syntax, parameters, args, filter, null_treatment, over, within_group } = function;
     let at = span_of(name);
+    let called = name.to_string();
+    let of_one_row = functions.scalar(&called.to_ascii_lowercase()).is_some();
+    if of_one_row && (filter.is_some() || over.is_some()) {
+        return Err(SqlError::new(format!("{called} takes no FILTER and no OVER"))
+            .with_hint("they belong to aggregates, and this is a function of one row")
+            .at(at));
+    }
     if *uses_odbc_syntax || *parameters != FunctionArguments::None {
         return foreign("this form of a call", "write f(x, ..)", at);
     }
@@ -475,13 +494,27 @@ fn call(function: &Function) -> Result<(), SqlError> {
     if let Some(order) = within_group.first() {
         return not_yet("WITHIN GROUP", "LISTAGG puts values in the order in which they come", span_of(&order.expr));
     }
-    let FunctionArgumentList { duplicate_treatment: _, args, clauses } = match args {
+    let FunctionArgumentList { duplicate_treatment, args, clauses } = match args {
         FunctionArguments::None => return Ok(()),
         FunctionArguments::Subquery(_) => {
             return not_yet("a subquery as an argument", "put the subquery into FROM", at);
         }
         FunctionArguments::List(list) => list,
     };
+    let is_distinct = *duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    if of_one_row && duplicate_treatment.is_some() {
+        return Err(SqlError::new(format!("{called} takes no DISTINCT and no ALL"))
+            .with_hint("they belong to aggregates, and this is a function of one row")
+            .at(at));
+    }
+    let is_star = |argument: &FunctionArg| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
+    let takes_no_star = is_distinct || !called.eq_ignore_ascii_case("count");
+    let is_known = of_one_row || functions.is_aggregate(&called.to_ascii_lowercase());
+    if is_known && takes_no_star && args.iter().any(is_star) {
+        return Err(SqlError::new("* is an argument of COUNT alone, without DISTINCT")
+            .with_hint("name the columns")
+            .at(at));
+    }
     if let Some(clause) = clauses.first() {
         let what = match clause {
             FunctionArgumentClause::IgnoreOrRespectNulls(_) => "IGNORE NULLS and RESPECT NULLS",
@@ -514,8 +547,8 @@ fn call(function: &Function) -> Result<(), SqlError> {
 fn literal(value: &ValueWithSpan) -> Result<(), SqlError> {
     let at = Span::from_parser(value.span());
     match &value.value {
-        Value::Number(_, _)
-        | Value::SingleQuotedString(_)
+        Value::Number(digits, _) => number(digits, at),
+        Value::SingleQuotedString(_)
         | Value::UnicodeStringLiteral(_)
         | Value::HexStringLiteral(_)
         | Value::Boolean(_)
@@ -525,4 +558,24 @@ fn literal(value: &ValueWithSpan) -> Result<(), SqlError> {
         }
         other => foreign(&format!("the literal {other}"), "texts are 'text', U&'\\0041' and X'41'", at),
     }
+}
+
+fn number(digits: &str, at: Option<Span>) -> Result<(), SqlError> {
+    if digits.contains(['e', 'E']) {
+        return match digits.parse::<f64>() {
+            Ok(value) if value.is_infinite() => {
+                Err(SqlError::new(format!("{digits} is out of the range of DOUBLE")).at(at))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        };
+    }
+    let count = digits.trim_start_matches('0').bytes().filter(u8::is_ascii_digit).count();
+    if usize::from(DECIMAL_PRECISION_MAX) < count {
+        return Err(SqlError::new(format!(
+            "the number has {count} digits, more than the {DECIMAL_PRECISION_MAX} of a DECIMAL"
+        ))
+        .with_hint("write it as a DOUBLE, as in 1e40")
+        .at(at));
+    }
+    Ok(())
 }

@@ -128,14 +128,14 @@ impl Lowering {
             policy: input.policy.clone(),
             source: input.policy.table.clone(),
         };
-        if let Some(below) = self.calcs.remove(&input.node) {
-            if let Some(both) = fused(&below, &spec)? {
-                let both = Arc::new(both);
-                let schema = both.schema();
-                self.dataflow.replace_operator(input.node, both.clone());
-                self.calcs.insert(input.node, both);
-                return Ok(Relation { schema, position, origin, ..input });
-            }
+        if let Some(below) = self.calcs.remove(&input.node)
+            && let Some(both) = fused(&below, &spec)?
+        {
+            let both = Arc::new(both);
+            let schema = both.schema();
+            self.dataflow.replace_operator(input.node, both.clone());
+            self.calcs.insert(input.node, both);
+            return Ok(Relation { schema, position, origin, ..input });
         }
         let spec = Arc::new(spec);
         let schema = spec.schema();

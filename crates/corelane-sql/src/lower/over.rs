@@ -170,7 +170,9 @@ fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<O
     }
     let mut arguments = Vec::new();
     for argument in &params.args {
-        if aggregate == corelane_ops::AggregateFunction::Count && matches!(argument, Expr::Literal(_, _)) {
+        // COUNT(1) counts rows as COUNT(*) does; COUNT(NULL) counts none.
+        let of_rows = matches!(argument, Expr::Literal(value, _) if !value.is_null());
+        if aggregate == corelane_ops::AggregateFunction::Count && of_rows {
             continue;
         }
         arguments.push(inputs.column(argument)?);

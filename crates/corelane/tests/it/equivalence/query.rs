@@ -77,7 +77,7 @@ pub fn query(choices: &mut Choices, unique: bool) -> Query {
             // Never with EMIT CHANGES, which the windows below would have to take back.
             rolled
         }
-        13 | 14 | 15 => {
+        13..=15 => {
             let (timed, view) = timed(choices);
             views += &view;
             let inner = over(choices, &timed, unique);
