@@ -43,7 +43,8 @@ fn double(number: f64) -> String {
     if !number.is_finite() || (number * 4.0).fract() == 0.0 {
         return (number + 0.0).to_string();
     }
-    format!("{number:.8e}")
+    let rounded = format!("{number:.8e}");
+    rounded.parse::<f64>().map_or(rounded, |number| number.to_string())
 }
 
 fn values(column: &ArrayRef) -> Vec<String> {

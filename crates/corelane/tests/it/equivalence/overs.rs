@@ -77,7 +77,8 @@ fn call(
         _ => {
             let plain = window(&same(""));
             match choices.below(2) {
-                0 => (sql!("ROW_NUMBER() {}", plain), Kind::Long),
+                // The oracle's row numbers have no sign, which would make its division another one.
+                0 => (two!("ROW_NUMBER() {}", "CAST(ROW_NUMBER() {} AS BIGINT)", plain), Kind::Long),
                 _ => {
                     let offset = same((choices.below(3) + 1).to_string());
                     (sql!("LAG({}, {}) {}", other, offset, plain), kind)
