@@ -146,7 +146,7 @@ pub fn finish(job: RunningJob, outcome: &mut Outcome) -> Result<(), Ended> {
     let report = job.wait().map_err(Ended::Job)?;
     outcome.reports.push(report);
     if let (Some(schema), Some(fold)) = (schema, fold) {
-        outcome.results.push((schema, fold.finish().map_err(Ended::Job)?));
+        outcome.results.push((schema, fold.finish().and_then(Iterator::collect).map_err(Ended::Job)?));
         outcome.changelogs.push(changelog);
     }
     Ok(())
