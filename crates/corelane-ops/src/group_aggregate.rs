@@ -48,6 +48,8 @@ pub struct GroupAggregateSpec {
     pub retracting: bool,
     /// Without keys, give the result of no rows if none came before the end of input.
     pub emit_empty: bool,
+    /// No one looks at results before the end of input: they go out once, then.
+    pub at_end: bool,
     pub policy: Arc<RowPolicy>,
 }
 
@@ -61,7 +63,8 @@ impl OperatorSpec for GroupAggregateSpec {
     }
 
     fn detail(&self) -> String {
-        describe(&self.input, &self.keys, &self.calls)
+        let calls = describe(&self.input, &self.keys, &self.calls);
+        if self.at_end && self.phase != Phase::Local { format!("{calls}, at the end of input") } else { calls }
     }
 
     fn schema(&self) -> SchemaRef {
@@ -134,6 +137,8 @@ struct GroupAggregate {
     worker: usize,
     /// The next group to be written by a snapshot.
     snapshot_at: usize,
+    /// The next group whose result goes out at the end of input.
+    emit_at: usize,
 }
 
 impl GroupAggregate {
@@ -149,6 +154,7 @@ impl GroupAggregate {
             batch_rows: context.batch_rows,
             worker: context.worker,
             snapshot_at: 0,
+            emit_at: 0,
             spec: spec.clone(),
         })
     }
@@ -228,6 +234,31 @@ impl GroupAggregate {
         Ok(())
     }
 
+    /// Without keys there is a result of no rows, too.
+    fn owes_result(&self) -> bool {
+        self.spec.emit_empty && self.spec.keys.is_empty() && self.worker == 0
+    }
+
+    /// The results of all groups, a batch at a time.
+    fn emit_all(&mut self, out: &mut dyn Output) -> Result<Progress> {
+        while self.emit_at < self.table.ids() {
+            if !out.has_room() {
+                return Ok(Progress::More);
+            }
+            let end = self.table.ids().min(self.emit_at + self.batch_rows);
+            let all_count = !self.spec.retracting || self.owes_result();
+            let present = |group: &u32| {
+                self.table.is_alive(*group) && (all_count || self.states[*group as usize].rows > 0)
+            };
+            let groups = (self.emit_at as u32..end as u32).filter(present).collect();
+            let new = self.results(groups)?;
+            let kinds = vec![RowKind::Insert; new.groups.len()];
+            self.emit_changes(Changes { kinds, groups: new.groups, columns: new.columns }, out)?;
+            self.emit_at = end;
+        }
+        Ok(Progress::Done)
+    }
+
     /// Keys, what is known of the groups, partial states.
     fn snapshot_schema(&self, states: &[ArrayRef]) -> SchemaRef {
         let keys = self.spec.keys.iter().map(|key| self.spec.input.fields()[*key].clone());
@@ -258,6 +289,10 @@ impl Operator for GroupAggregate {
             Phase::Single | Phase::Local => self.spec.keys.iter().map(|key| rows.column(*key).clone()).collect(),
         };
         self.find_groups(&keys, rows.num_rows())?;
+        if self.spec.at_end {
+            self.accumulate(&rows, retract.as_deref())?;
+            return Ok(Progress::Done);
+        }
         let touched = self.touched();
         let emitted = touched.iter().copied().filter(|group| self.states[*group as usize].emitted).collect();
         let old = Results::of(&mut self.calls, emitted)?;
@@ -280,15 +315,27 @@ impl Operator for GroupAggregate {
     }
 
     fn advance(&mut self, watermark: Watermark, out: &mut dyn Output) -> Result<Progress> {
-        let owed = self.spec.emit_empty && self.spec.keys.is_empty() && self.worker == 0;
-        if watermark == Watermark::END && owed && !self.table.is_alive(0) {
+        if watermark != Watermark::END {
+            return Ok(Progress::Done);
+        }
+        let none_came = self.owes_result() && !self.table.is_alive(0);
+        if none_came {
             self.find_groups(&[], 1)?;
+        }
+        if self.spec.at_end {
+            return self.emit_all(out);
+        }
+        if none_came {
             let new = self.results(vec![0])?;
             self.states[0].emitted = !new.groups.is_empty();
             let kinds = vec![RowKind::Insert; new.groups.len()];
             self.emit_changes(Changes { kinds, groups: new.groups, columns: new.columns }, out)?;
         }
         Ok(Progress::Done)
+    }
+
+    fn resume(&mut self, out: &mut dyn Output) -> Result<Progress> {
+        self.emit_all(out)
     }
 
     fn snapshot(&mut self, state: &mut dyn StateWriter) -> Result<Progress> {

@@ -36,6 +36,9 @@ pub enum Effect {
 pub struct SessionOptions {
     pub settings: Settings,
     pub clock: Arc<dyn Clock>,
+    /// The rows of bare SELECTs over bounded input are looked at when it has ended: aggregates
+    /// then give no changes on the way.
+    pub final_results: bool,
     /// As if the script began with these `SET`s.
     pub sets: Vec<(String, String)>,
     pub effect: Effect,
@@ -53,6 +56,7 @@ pub struct Session {
     catalog: Catalog,
     functions: Functions,
     runtime: RuntimeConfig,
+    final_results: bool,
     facts: MachineFacts,
     workers: usize,
     effect: Effect,
@@ -180,6 +184,7 @@ impl Session {
             catalog: Catalog::new(Arc::new(World)),
             functions: Functions::new(options.clock.clone(), None),
             runtime,
+            final_results: options.final_results,
             facts,
             workers,
             effect: options.effect,
@@ -335,7 +340,7 @@ impl Session {
             Some(text) => Some(duration_ms(IDLE_TIMEOUT, text)?).filter(|timeout| *timeout > 0),
             None => None,
         };
-        let options = PlanOptions { workers: self.workers, idle_timeout_ms };
+        let options = PlanOptions { workers: self.workers, idle_timeout_ms, final_results: self.final_results };
         Ok(Planner { catalog: &self.catalog, functions: &self.functions, options })
     }
 

@@ -21,6 +21,8 @@ pub struct PlanOptions {
     pub workers: usize,
     /// `table.exec.source.idle-timeout`.
     pub idle_timeout_ms: Option<u64>,
+    /// Whoever reads a query's result looks at it when its input has ended, and not before.
+    pub final_results: bool,
 }
 
 /// Plans statements against a catalog.
@@ -89,7 +91,8 @@ impl Planner<'_> {
         sink: Arc<dyn SinkSpec>,
     ) -> Result<(Dataflow, ChangelogMode), SqlError> {
         let lowered = |plan: &LogicalPlan| {
-            let mut lowering = Lowering::new(self.lower_options());
+            let final_results = self.options.final_results;
+            let mut lowering = Lowering::new(LowerOptions { final_results, ..self.lower_options() });
             let relation = lowering.query(plan, query.emit_changes)?;
             let mode = lowering.sink(vec![relation], name, sink.clone())?;
             query.check_final(&mode)?;
@@ -137,7 +140,8 @@ impl Planner<'_> {
     }
 
     fn lower_options(&self) -> LowerOptions {
-        LowerOptions { workers: self.options.workers, idle_timeout_ms: self.options.idle_timeout_ms }
+        let PlanOptions { workers, idle_timeout_ms, .. } = self.options;
+        LowerOptions { workers, idle_timeout_ms, final_results: false }
     }
 
     fn target(&self, insert: &Insert) -> Result<Arc<Table>, SqlError> {

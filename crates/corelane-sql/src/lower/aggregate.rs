@@ -167,6 +167,7 @@ impl Lowering {
             phase: Phase::Single,
             retracting,
             emit_empty: keys.is_empty(),
+            at_end: self.options.final_results && self.dataflow.bounded(),
             policy: input.policy.clone(),
         };
         let split = self.splits(&calls, retracting);

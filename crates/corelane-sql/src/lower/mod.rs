@@ -39,6 +39,8 @@ pub struct LowerOptions {
     pub workers: usize,
     /// How long a split may be silent before it stops holding the watermark back.
     pub idle_timeout_ms: Option<u64>,
+    /// Aggregates over bounded input give their results once, at its end.
+    pub final_results: bool,
 }
 
 /// Which hidden columns the reader of a sub-plan has a use for.
