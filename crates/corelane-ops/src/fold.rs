@@ -332,7 +332,9 @@ impl Index {
         }
         left.sort_unstable();
         let chunks = left.chunks(BATCH_ROWS_DEFAULT);
-        chunks.map(|chunk| decoded(&self.rows, schema, chunk.iter().map(|(_, at)| self.slots[*at as usize].row()))).collect()
+        chunks
+            .map(|chunk| decoded(&self.rows, schema, chunk.iter().map(|(_, at)| self.slots[*at as usize].row())))
+            .collect()
     }
 }
 
@@ -359,7 +361,11 @@ pub struct SortedRows {
 enum Sorted {
     /// Types that cannot be compared: as they came.
     AsTheyCame(std::vec::IntoIter<RecordBatch>),
-    Encoded { converter: RowConverter, rows: EncodedRows, order: std::vec::IntoIter<Place> },
+    Encoded {
+        converter: RowConverter,
+        rows: EncodedRows,
+        order: std::vec::IntoIter<Place>,
+    },
 }
 
 /// Encoded rows; what comes first in the order of bytes comes first in that of columns.

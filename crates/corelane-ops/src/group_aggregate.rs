@@ -17,7 +17,7 @@ use corelane_stream::{
 use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
-use crate::aggregate::paged::Paged;
+use crate::aggregate::paged::{PAGE, Paged};
 use crate::aggregate::{AggregateCall, describe};
 use crate::bad_rows::BadRows;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
@@ -113,8 +113,6 @@ impl OperatorSpec for GroupAggregateSpec {
 /// What is known of a group beside its accumulators.
 #[derive(Clone, Copy, Default)]
 struct GroupState {
-    /// Rows that were added and not taken away; only counted where rows can be taken away.
-    rows: i64,
     /// The last batch that touched it.
     touched_by: u32,
     /// Its result is out.
@@ -129,6 +127,8 @@ struct GroupAggregate {
     table: GroupTable,
     calls: CallSet,
     states: Paged<GroupState>,
+    /// Rows of each group that were added and not taken away; empty where none can be taken away.
+    rows: Paged<i64>,
     batches: u32,
     /// The group of each row of the batch at hand.
     groups: Vec<u32>,
@@ -148,6 +148,7 @@ impl GroupAggregate {
             table: GroupTable::new(spec.keys.iter().map(|key| spec.input.field(*key).data_type()))?,
             calls: CallSet::new(&spec.calls, &spec.input, spec.retracting)?,
             states: Paged::default(),
+            rows: Paged::default(),
             batches: 0,
             groups: Vec::new(),
             bad: BadRows::open(context, &spec.policy, &spec.policy.table)?,
@@ -167,6 +168,9 @@ impl GroupAggregate {
         let ids = self.table.ids();
         self.calls.resize(ids);
         self.states.grow(ids);
+        if self.spec.retracting {
+            self.rows.grow(ids);
+        }
         Ok(())
     }
 
@@ -191,7 +195,7 @@ impl GroupAggregate {
         if self.spec.retracting {
             for (row, group) in self.groups.iter().enumerate() {
                 let retracts = retract.is_some_and(|retract| retract[row]);
-                self.states[*group as usize].rows += if retracts { -1 } else { 1 };
+                self.rows[*group as usize] += if retracts { -1 } else { 1 };
             }
         }
         self.calls.update(rows, &self.groups, retract)
@@ -221,7 +225,7 @@ impl GroupAggregate {
         if !self.spec.retracting {
             return Ok(());
         }
-        let vanished = touched.iter().copied().filter(|group| self.states[*group as usize].rows == 0);
+        let vanished = touched.iter().copied().filter(|group| self.rows[*group as usize] == 0);
         let vanished: Vec<u32> = vanished.collect();
         if vanished.is_empty() {
             return Ok(());
@@ -239,7 +243,7 @@ impl GroupAggregate {
         self.spec.emit_empty && self.spec.keys.is_empty() && self.worker == 0
     }
 
-    /// The results of all groups, a batch at a time.
+    /// The results of all groups, a batch at a time. What is out is freed: whoever gathers it needs the room.
     fn emit_all(&mut self, out: &mut dyn Output) -> Result<Progress> {
         while self.emit_at < self.table.ids() {
             if !out.has_room() {
@@ -247,13 +251,15 @@ impl GroupAggregate {
             }
             let end = self.table.ids().min(self.emit_at + self.batch_rows);
             let all_count = !self.spec.retracting || self.owes_result();
-            let present = |group: &u32| {
-                self.table.is_alive(*group) && (all_count || self.states[*group as usize].rows > 0)
-            };
+            let present = |group: &u32| self.table.is_alive(*group) && (all_count || self.rows[*group as usize] > 0);
             let groups = (self.emit_at as u32..end as u32).filter(present).collect();
             let new = self.results(groups)?;
             let kinds = vec![RowKind::Insert; new.groups.len()];
             self.emit_changes(Changes { kinds, groups: new.groups, columns: new.columns }, out)?;
+            for page in self.emit_at / PAGE..end / PAGE {
+                self.table.free_page(page);
+                self.calls.free_page(page);
+            }
             self.emit_at = end;
         }
         Ok(Progress::Done)
@@ -298,7 +304,7 @@ impl Operator for GroupAggregate {
         let old = Results::of(&mut self.calls, emitted)?;
         self.accumulate(&rows, retract.as_deref())?;
         let retracting = self.spec.retracting;
-        let present = |group: &u32| !retracting || self.states[*group as usize].rows > 0;
+        let present = |group: &u32| !retracting || self.rows[*group as usize] > 0;
         let present = touched.iter().copied().filter(present).collect();
         let new = self.results(present)?;
         self.emit_changes(changes(&touched, &old, &new)?, out)?;
@@ -346,8 +352,9 @@ impl Operator for GroupAggregate {
             let states = self.calls.states(&groups)?;
             let schema = self.snapshot_schema(&states);
             let known = groups.iter().map(|group| self.states[*group as usize]);
+            let rows = |group: &u32| if self.spec.retracting { self.rows[*group as usize] } else { 0 };
             let mut columns = self.table.keys(&groups)?;
-            columns.push(Arc::new(Int64Array::from_iter_values(known.clone().map(|known| known.rows))));
+            columns.push(Arc::new(Int64Array::from_iter_values(groups.iter().map(rows))));
             columns.push(Arc::new(known.map(|known| Some(known.emitted)).collect::<BooleanArray>()));
             columns.extend(states);
             state.write("groups", ChangelogBatch::append(RecordBatch::try_new(schema, columns)?))?;
@@ -370,15 +377,16 @@ impl Operator for GroupAggregate {
         let rows = columns[width].as_primitive::<Int64Type>().values();
         let emitted = columns[width + 1].as_boolean();
         for (row, group) in self.groups.iter().enumerate() {
-            let known = &mut self.states[*group as usize];
-            known.rows += rows[row];
-            known.emitted |= emitted.value(row);
+            self.states[*group as usize].emitted |= emitted.value(row);
+            if self.spec.retracting {
+                self.rows[*group as usize] += rows[row];
+            }
         }
         self.calls.merge(&self.groups, &columns[width + 2..])
     }
 
     fn counters(&self) -> OperatorCounters {
-        let known = self.states.bytes();
+        let known = self.states.bytes() + self.rows.bytes();
         let mut counters = OperatorCounters {
             state_keys: self.table.len() as u64,
             state_bytes: (self.table.size_bytes() + self.calls.size_bytes() + known) as u64,
