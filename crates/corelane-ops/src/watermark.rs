@@ -1,8 +1,9 @@
 //! How far event time has come, by an expression over a source's rows.
 //!
 //! `WATERMARK FOR ts AS ts - INTERVAL '5' SECOND` says of each row how far time has come with it;
-//! the watermark is the largest such value as it is, and rows at or before it are late. (The extra
-//! millisecond that Flink's `DataStream` strategies take off is not part of its SQL.)
+//! rows before the largest such value are late. A row at that value keeps the bound, and rows of one
+//! time may come in several batches: so the watermark, which says that rows at or before it do not
+//! come any more, is a millisecond less.
 //!
 //! Which rows those are must not depend on where batches end, so rows are compared with the ones
 //! before them in their batch too. A batch whose earliest row is not behind its own watermark, by
@@ -248,9 +249,10 @@ impl Generator {
     }
 }
 
-/// A time less a delay, where the ends of the range have meanings of their own.
+/// The millisecond before a time less a delay, where the ends of the range have meanings of their own.
 fn watermark(time_ms: i64, delay_ms: i64) -> Watermark {
-    Watermark(time_ms.saturating_sub(delay_ms).clamp(Watermark::IDLE.0 + 1, Watermark::END.0 - 1))
+    let reached_ms = time_ms.saturating_sub(delay_ms);
+    Watermark(reached_ms.saturating_sub(1).clamp(Watermark::IDLE.0 + 1, Watermark::END.0 - 1))
 }
 
 /// The least and the largest time of a column; down to the millisecond, because a watermark must
@@ -336,8 +338,8 @@ mod tests {
         let check = |steps: TimeSteps, reached: i64, times: Vec<Option<i64>>, expected: &[(usize, i64)]| {
             let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(times));
             // The same through evaluation, which only the nesting forces.
-            let nested = minus(minus(column(0), interval(3_000_000)), interval(2_000_000));
-            for expr in [minus(column(0), interval(5_000_000)), nested] {
+            let nested = minus(minus(column(0), interval(3_000_000)), interval(1_000_000));
+            for expr in [minus(column(0), interval(4_000_000)), nested] {
                 let (_, cuts) = observed(expr, steps, Watermark(reached), vec![times.clone()]);
                 assert_eq!(cuts, expected);
             }
@@ -389,21 +391,21 @@ mod tests {
     }
 
     #[test]
-    fn the_watermark_is_the_latest_time_less_the_delay() {
+    fn the_watermark_is_just_before_the_latest_time_less_the_delay() {
         let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(7_000), None, Some(9_000), Some(3)]));
-        assert_eq!(observe(column(0), vec![times.clone()]), Some(Watermark(9_000)));
-        assert_eq!(observe(minus(column(0), interval(5_000_000_000)), vec![times.clone()]), Some(Watermark(4_000)));
+        assert_eq!(observe(column(0), vec![times.clone()]), Some(Watermark(8_999)));
+        assert_eq!(observe(minus(column(0), interval(5_000_000_000)), vec![times.clone()]), Some(Watermark(3_999)));
         // The same through evaluation, which only the nesting forces.
         let nested = minus(minus(column(0), interval(4_000_000_000)), interval(1_000_000_000));
-        assert_eq!(observe(nested, vec![times]), Some(Watermark(4_000)));
+        assert_eq!(observe(nested, vec![times]), Some(Watermark(3_999)));
     }
 
     #[test]
     fn a_part_of_a_millisecond_is_not_promised() {
         let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_999, -1]));
-        assert_eq!(observe(column(0), vec![times]), Some(Watermark(1)));
+        assert_eq!(observe(column(0), vec![times]), Some(Watermark(0)));
         let before: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![-1]));
-        assert_eq!(observe(column(0), vec![before]), Some(Watermark(-1)));
+        assert_eq!(observe(column(0), vec![before]), Some(Watermark(-2)));
     }
 
     #[test]
