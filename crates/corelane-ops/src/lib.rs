@@ -32,7 +32,7 @@ pub use over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
 pub use sort_limit::{SortKey, SortLimitSpec};
 pub use union::UnionSpec;
 pub use values::ValuesSource;
-pub use watermark::ColumnWatermark;
+pub use watermark::{ColumnWatermark, TimeSteps};
 pub use window::Window;
 pub use window_aggregate::{Emit, WindowAggregateSpec};
 pub use window_assign::WindowAssignSpec;

@@ -64,7 +64,7 @@ impl Window {
         }
     }
 
-    fn offset_ms(&self) -> i64 {
+    pub(crate) fn offset_ms(&self) -> i64 {
         match *self {
             Window::Tumble { offset_ms, .. } | Window::Hop { offset_ms, .. } | Window::Cumulate { offset_ms, .. } => {
                 offset_ms

@@ -10,12 +10,14 @@ use corelane_stream::{
     Watermark,
 };
 
+use crate::ring::Envelope;
 use crate::task::{Emission, Inputs, Outputs, Received, TaskContext};
 
 /// One thing to do; a snapshot and a watermark are passed on once they are done.
 enum Work {
     Process(usize, ChangelogBatch),
-    Advance(Watermark),
+    /// And whether the rows behind the watermark must stay behind it.
+    Advance(Watermark, bool),
     Idle,
     Snapshot(Barrier),
     /// What is held back goes out, and the job stops behind it.
@@ -133,7 +135,9 @@ impl OperatorTask {
             StreamElement::Batch(batch) => self.works.push_back(Work::Process(port, batch)),
             StreamElement::Watermark(watermark) => {
                 let merged = self.inputs.alignment.watermark(channel, watermark);
-                self.works.extend(merged.map(Work::Advance));
+                // Time that has not moved is said again where rows must not come before it.
+                let again = || self.inputs.alignment.time().filter(|_| envelope.firm);
+                self.works.extend(merged.or_else(again).map(|merged| Work::Advance(merged, envelope.firm)));
                 // An ended channel is no longer waited for.
                 self.align();
             }
@@ -162,10 +166,10 @@ impl OperatorTask {
                 let done = Work::Idle;
                 (operator.process(port, batch, out)?, done)
             }
-            Work::Advance(Watermark::IDLE) => (Progress::Done, Work::Advance(Watermark::IDLE)),
-            Work::Advance(watermark) => {
+            Work::Advance(Watermark::IDLE, firm) => (Progress::Done, Work::Advance(Watermark::IDLE, firm)),
+            Work::Advance(watermark, firm) => {
                 self.dirty = true;
-                (operator.advance(watermark, out)?, Work::Advance(watermark))
+                (operator.advance(watermark, out)?, Work::Advance(watermark, firm))
             }
             Work::Idle => (operator.idle(out)?, Work::Idle),
             Work::Snapshot(barrier) => (operator.snapshot(context.state)?, Work::Snapshot(barrier)),
@@ -180,7 +184,7 @@ impl OperatorTask {
         };
         let progress = match &work {
             Work::Snapshot(_) => operator.snapshot(context.state)?,
-            Work::Process(..) | Work::Advance(_) | Work::Idle | Work::Drain(_) => {
+            Work::Process(..) | Work::Advance(..) | Work::Idle | Work::Drain(_) => {
                 operator.resume(&mut self.emission)?
             }
         };
@@ -197,13 +201,13 @@ impl OperatorTask {
         let origin_ns = self.emission.origin_ns;
         match work {
             Work::Process(..) | Work::Idle => Ok(()),
-            Work::Advance(watermark) => {
+            Work::Advance(watermark, firm) => {
                 self.finished = watermark == Watermark::END;
-                self.outputs.push(StreamElement::Watermark(watermark), origin_ns, context)
+                self.outputs.push(Envelope::watermark(watermark, origin_ns, firm), context)
             }
             Work::Snapshot(barrier) | Work::Drain(barrier) => {
                 self.finished = barrier.kind == BarrierKind::Savepoint;
-                self.outputs.push(StreamElement::Barrier(barrier), origin_ns, context)
+                self.outputs.push(Envelope::new(StreamElement::Barrier(barrier), origin_ns), context)
             }
         }
     }
@@ -211,7 +215,7 @@ impl OperatorTask {
     fn emit(&mut self, context: &mut TaskContext<'_>) -> Result<()> {
         let origin_ns = self.emission.origin_ns;
         for batch in self.emission.batches.drain(..) {
-            self.outputs.push(StreamElement::Batch(batch), origin_ns, context)?;
+            self.outputs.push(Envelope::new(StreamElement::Batch(batch), origin_ns), context)?;
         }
         Ok(())
     }

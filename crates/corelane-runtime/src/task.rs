@@ -71,6 +71,16 @@ impl Inputs {
         Inputs { channels, alignment, next: 0 }
     }
 
+    /// The same, told by which of a port's channels nothing but the end is to come.
+    pub fn with_empty(mut self, empty: impl Fn(usize, usize) -> bool) -> Inputs {
+        for (index, inlet) in self.channels.iter().enumerate() {
+            if empty(inlet.port, inlet.channel) {
+                self.alignment.ignore(index);
+            }
+        }
+        self
+    }
+
     /// True if any channel that is not held has an element.
     pub fn is_ready(&self, edges: &[Edge]) -> bool {
         let mut channels = self.channels.iter().enumerate();
@@ -114,8 +124,8 @@ impl Outputs {
     ///
     /// # Errors
     /// If a key column's type cannot be hashed.
-    pub fn push(&self, element: StreamElement, origin_ns: u64, context: &mut TaskContext<'_>) -> Result<()> {
-        match &element {
+    pub fn push(&self, envelope: Envelope, context: &mut TaskContext<'_>) -> Result<()> {
+        match &envelope.element {
             StreamElement::Batch(batch) => {
                 context.metrics.rows_out += batch.num_rows() as u64;
                 context.metrics.batches_out += 1;
@@ -127,9 +137,9 @@ impl Outputs {
             return Ok(());
         };
         for edge in others {
-            context.edges[*edge].push(Envelope::new(element.clone(), origin_ns), context.now_ns)?;
+            context.edges[*edge].push(envelope.clone(), context.now_ns)?;
         }
-        context.edges[*last].push(Envelope::new(element, origin_ns), context.now_ns)
+        context.edges[*last].push(envelope, context.now_ns)
     }
 }
 
