@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use corelane_stream::{
-    Barrier, BarrierKind, ChangelogBatch, CheckpointId, Operator, OperatorCounters, Progress, Result, StreamElement,
+    Barrier, BarrierKind, ChangelogBatch, Operator, OperatorCounters, Progress, Result, StreamElement,
     Watermark,
 };
 
@@ -20,8 +20,6 @@ enum Work {
     Advance(Watermark, bool),
     Idle,
     Snapshot(Barrier),
-    /// What is held back goes out, and the job stops behind it.
-    Drain(Barrier),
 }
 
 pub struct OperatorTask {
@@ -150,8 +148,7 @@ impl OperatorTask {
 
     fn align(&mut self) {
         if let Some(barrier) = self.inputs.alignment.aligned() {
-            let last = barrier.checkpoint == CheckpointId::FINAL;
-            self.works.push_back(if last { Work::Drain(barrier) } else { Work::Snapshot(barrier) });
+            self.works.push_back(Work::Snapshot(barrier));
         }
     }
 
@@ -173,7 +170,6 @@ impl OperatorTask {
             }
             Work::Idle => (operator.idle(out)?, Work::Idle),
             Work::Snapshot(barrier) => (operator.snapshot(context.state)?, Work::Snapshot(barrier)),
-            Work::Drain(barrier) => (operator.idle(out)?, Work::Drain(barrier)),
         };
         self.settle(progress, work, context)
     }
@@ -184,9 +180,7 @@ impl OperatorTask {
         };
         let progress = match &work {
             Work::Snapshot(_) => operator.snapshot(context.state)?,
-            Work::Process(..) | Work::Advance(..) | Work::Idle | Work::Drain(_) => {
-                operator.resume(&mut self.emission)?
-            }
+            Work::Process(..) | Work::Advance(..) | Work::Idle => operator.resume(&mut self.emission)?,
         };
         self.settle(progress, work, context)
     }
@@ -205,7 +199,7 @@ impl OperatorTask {
                 self.finished = watermark == Watermark::END;
                 self.outputs.push(Envelope::watermark(watermark, origin_ns, firm), context)
             }
-            Work::Snapshot(barrier) | Work::Drain(barrier) => {
+            Work::Snapshot(barrier) => {
                 self.finished = barrier.kind == BarrierKind::Savepoint;
                 self.outputs.push(Envelope::new(StreamElement::Barrier(barrier), origin_ns), context)
             }

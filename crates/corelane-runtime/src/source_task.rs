@@ -15,7 +15,7 @@ use corelane_stream::{
 
 use crate::doorbell::Bell;
 use crate::ring::Envelope;
-use crate::task::{DRAIN, Outputs, TaskContext};
+use crate::task::{Outputs, TaskContext};
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
@@ -140,7 +140,7 @@ impl SourceTask {
         Ok(true)
     }
 
-    /// Ends the source where it is, without an end of time.
+    /// Ends the source where it is, as if its input ended there.
     ///
     /// # Errors
     /// If what is held back cannot be sent.
@@ -152,7 +152,7 @@ impl SourceTask {
         for envelope in std::mem::take(&mut self.rest) {
             self.outputs.push(envelope, context)?;
         }
-        self.outputs.push(Envelope::new(StreamElement::Barrier(DRAIN), context.now_ns), context)?;
+        self.outputs.push(Envelope::watermark(Watermark::END, context.now_ns, false), context)?;
         Ok(true)
     }
 
@@ -252,6 +252,10 @@ impl SourceTask {
         Ok(())
     }
 
+    fn is_vacant(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.is_vacant())
+    }
+
     fn idle_timeout_ns(&self) -> Option<u64> {
         let timeout_ms = self.time.as_ref()?.idle_timeout_ms?;
         Some(timeout_ms.saturating_mul(NANOSECONDS_PER_MILLISECOND))
@@ -267,7 +271,8 @@ impl SourceTask {
         let counted = self.splits.iter().flatten().filter(|split| !silent(split.seen_ns));
         match counted.map(|split| split.watermark).min() {
             Some(watermark) => Some(watermark.max(self.passed)),
-            None => self.seen_ns.is_some_and(silent).then_some(Watermark::IDLE),
+            None if self.seen_ns.is_some_and(silent) || self.is_vacant() => Some(Watermark::IDLE),
+            None => None,
         }
     }
 

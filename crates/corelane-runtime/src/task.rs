@@ -5,7 +5,7 @@
 
 use corelane_stream::limits::LOCAL_QUEUE_ELEMENTS;
 use corelane_stream::operator::StateWriter;
-use corelane_stream::{Barrier, BarrierKind, ChangelogBatch, CheckpointId, Output, Result, StreamElement, Watermark};
+use corelane_stream::{ChangelogBatch, Output, Result, StreamElement, Watermark};
 
 use crate::alignment::Alignment;
 use crate::edge::Edge;
@@ -14,10 +14,6 @@ use crate::operator_task::OperatorTask;
 use crate::ring::Envelope;
 use crate::sink_task::SinkTask;
 use crate::source_task::SourceTask;
-
-/// The last barrier of a job that is told to finish what it has read: nothing follows it, and no
-/// window closes because of it.
-pub const DRAIN: Barrier = Barrier { checkpoint: CheckpointId::FINAL, kind: BarrierKind::Savepoint };
 
 pub enum Task {
     Source(SourceTask),

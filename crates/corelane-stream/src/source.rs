@@ -62,6 +62,12 @@ pub trait Source {
         false
     }
 
+    /// True while there is nothing that this worker could read, though there may be later: event
+    /// time does not wait for it.
+    fn is_vacant(&self) -> bool {
+        false
+    }
+
     /// What is left to read, positions included.
     fn snapshot(&self) -> Vec<Split>;
 

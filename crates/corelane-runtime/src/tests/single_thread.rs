@@ -413,7 +413,7 @@ fn the_rest_of_a_cut_batch_is_not_lost() {
         }
         last = Some(text(Some(envelope)));
     }
-    assert_eq!((counted, last.as_deref()), (200, Some("barrier 18446744073709551615")));
+    assert_eq!((counted, last.as_deref()), (200, Some("watermark 9223372036854775807")));
 }
 
 #[test]
