@@ -7,6 +7,7 @@ pub mod aggregate;
 pub mod bad_rows;
 pub mod calc;
 pub mod evaluate;
+pub mod first_rows;
 pub mod fold;
 pub mod group_aggregate;
 mod local_aggregate;
@@ -26,6 +27,7 @@ pub use aggregate::{AGGREGATES, Accumulators, AggregateCall, AggregateFunction, 
 pub use bad_rows::BadRows;
 pub use calc::CalcSpec;
 pub use evaluate::{Evaluated, Predicate, Projection, Selection, checked, evaluate_rows};
+pub use first_rows::FirstRowsSpec;
 pub use fold::ChangelogFold;
 pub use group_aggregate::{GroupAggregateSpec, Phase};
 pub use over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};

@@ -50,6 +50,8 @@ pub struct Edge {
     own: usize,
     linger_ns: u64,
     counters: EdgeCounters,
+    /// Its reader wants no more rows.
+    refused: bool,
 }
 
 /// The two halves of one edge's rings that belong to one worker.
@@ -81,7 +83,17 @@ impl Edge {
             own,
             linger_ns,
             counters: EdgeCounters::default(),
+            refused: false,
         }
+    }
+
+    /// Its reader has enough; an edge from other workers cannot tell them.
+    pub fn refuse(&mut self) {
+        self.refused = self.partitioner.is_none();
+    }
+
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 
     pub fn channels(&self) -> usize {

@@ -6,8 +6,7 @@
 use std::collections::VecDeque;
 
 use corelane_stream::{
-    Barrier, BarrierKind, ChangelogBatch, Operator, OperatorCounters, Progress, Result, StreamElement,
-    Watermark,
+    Barrier, BarrierKind, ChangelogBatch, Operator, OperatorCounters, Progress, Result, StreamElement, Watermark,
 };
 
 use crate::ring::Envelope;
@@ -35,6 +34,8 @@ pub struct OperatorTask {
     /// True if it was given anything since it was last idle.
     dirty: bool,
     finished: bool,
+    /// It has told its inputs that it has enough.
+    refused: bool,
     /// When to call `tick` next, in milliseconds since the epoch; `None`: never.
     tick_ms: Option<i64>,
 }
@@ -50,6 +51,7 @@ impl OperatorTask {
             unfinished: None,
             dirty: false,
             finished: false,
+            refused: false,
             tick_ms,
         }
     }
@@ -88,6 +90,18 @@ impl OperatorTask {
             self.start(work, context)?;
         }
         Ok(true)
+    }
+
+    /// Tells the inputs if no row is wanted any more, by the operator or by any reader; true if
+    /// that is news.
+    pub fn refuse(&mut self, context: &mut TaskContext<'_>) -> bool {
+        let enough = self.operator.as_ref().is_some_and(|operator| operator.has_enough());
+        if self.refused || !(enough || self.outputs.are_refused(context.edges)) {
+            return false;
+        }
+        self.refused = true;
+        self.inputs.refuse(context.edges);
+        true
     }
 
     /// Lets the operator put out what it holds back; true if there was something to ask.

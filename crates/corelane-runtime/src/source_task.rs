@@ -156,6 +156,14 @@ impl SourceTask {
         Ok(true)
     }
 
+    /// Ends the source if no reader wants its rows.
+    ///
+    /// # Errors
+    /// As for `drain`.
+    pub fn end_if_refused(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        if self.outputs.are_refused(context.edges) { self.drain(context) } else { Ok(false) }
+    }
+
     /// Stops counting splits that have been silent for too long; true if that moved event time.
     ///
     /// # Errors

@@ -77,6 +77,11 @@ impl Inputs {
         self
     }
 
+    /// Tells whoever feeds this task alone that it has enough.
+    pub fn refuse(&self, edges: &mut [Edge]) {
+        self.channels.iter().for_each(|inlet| edges[inlet.edge].refuse());
+    }
+
     /// True if any channel that is not held has an element.
     pub fn is_ready(&self, edges: &[Edge]) -> bool {
         let mut channels = self.channels.iter().enumerate();
@@ -112,6 +117,11 @@ impl Inputs {
 pub struct Outputs(pub Vec<usize>);
 
 impl Outputs {
+    /// True if every reader has said that it wants no more rows.
+    pub fn are_refused(&self, edges: &[Edge]) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|edge| edges[*edge].is_refused())
+    }
+
     pub fn have_room(&self, edges: &[Edge]) -> bool {
         self.0.iter().all(|edge| edges[*edge].has_room())
     }
