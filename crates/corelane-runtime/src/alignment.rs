@@ -1,8 +1,8 @@
 //! Alignment of a task's channels, in time and at barriers.
 //!
 //! A task's event time is the minimum over its channels: those of all its ports, from all
-//! workers. An idle channel does not count until its next watermark; one whose producer has nothing
-//! to read is idle from the start. A snapshot is consistent
+//! workers. An idle channel does not count until its next watermark, and one whose producer has
+//! nothing to read never does. A snapshot is consistent
 //! only if it cuts every channel at the same barrier, so a channel that has delivered a barrier
 //! is held until all have. Holding costs latency, never memory: the held ring fills, and a full
 //! ring stops its producer.
@@ -13,6 +13,8 @@ use corelane_stream::{Barrier, Watermark};
 enum Status {
     Active,
     Idle,
+    /// Nothing but the end is to come by it.
+    Empty,
     Ended,
 }
 
@@ -40,9 +42,9 @@ impl Alignment {
         Alignment { channels: vec![channel; channels], passed: Watermark::START, time: Watermark::START, barrier: None }
     }
 
-    /// Does not count a channel until its first watermark: nothing but the end is to come by it.
+    /// Does not count a channel: nothing but the end is to come by it.
     pub fn ignore(&mut self, channel: usize) {
-        self.channels[channel].status = Status::Idle;
+        self.channels[channel].status = Status::Empty;
     }
 
     /// The last true watermark passed on, if it is still the word.
@@ -83,7 +85,9 @@ impl Alignment {
         match active.map(|channel| channel.watermark).min() {
             Some(minimum) => minimum.max(self.time),
             None if self.channels.iter().all(|channel| channel.status == Status::Ended) => Watermark::END,
-            None => Watermark::IDLE,
+            None if self.channels.iter().any(|channel| channel.status == Status::Idle) => Watermark::IDLE,
+            // The end is all that is waited for, and results may come with it: time must not pass them by.
+            None => self.passed,
         }
     }
 
@@ -149,7 +153,7 @@ mod tests {
         let mut passed = |channel, watermark| alignment.watermark(channel, Watermark(watermark));
         assert_eq!(passed(1, 7), Some(Watermark(7)));
         assert_eq!(passed(2, END), None);
-        assert_eq!(passed(1, END), Some(Watermark::IDLE));
+        assert_eq!(passed(1, END), None);
         assert_eq!(passed(0, END), Some(Watermark::END));
     }
 
