@@ -12,6 +12,7 @@ use arrow::json::writer::LineDelimited;
 use corelane_stream::limits::BAD_ROW_BYTES_MAX;
 use corelane_stream::origin::{origin_at, origin_detail};
 use corelane_stream::source::METADATA_KEY;
+use corelane_stream::wording::with_sql_types;
 use corelane_stream::{BadRow, OperatorContext, OperatorCounters, Result, RowErrors, RowPolicy};
 
 /// Where one operator on one worker reports its bad and late rows, and how many there were.
@@ -36,7 +37,16 @@ impl BadRows {
     /// If the policy is to fail, or the dead letter cannot be written.
     pub fn bad(&mut self, rows: &RecordBatch, row: usize, reason: &str) -> Result<()> {
         self.bad += 1;
-        self.described(rows, row, reason, |errors, row| errors.bad(row))
+        self.described(&self.source, rows, row, reason, |errors, row| errors.bad(row))
+    }
+
+    /// Reports one row of a result that could not be computed; `source` says of which.
+    ///
+    /// # Errors
+    /// As for [`BadRows::bad`].
+    pub fn bad_result(&mut self, source: &str, rows: &RecordBatch, row: usize, reason: &str) -> Result<()> {
+        self.bad += 1;
+        self.described(source, rows, row, reason, |errors, row| errors.bad(row))
     }
 
     /// Reports one row that came too late.
@@ -45,11 +55,12 @@ impl BadRows {
     /// If the dead letter cannot be written.
     pub fn late(&mut self, rows: &RecordBatch, row: usize, reason: &str) -> Result<()> {
         self.late += 1;
-        self.described(rows, row, reason, |errors, row| errors.late(row))
+        self.described(&self.source, rows, row, reason, |errors, row| errors.late(row))
     }
 
     fn described(
         &self,
+        source: &str,
         rows: &RecordBatch,
         row: usize,
         reason: &str,
@@ -65,7 +76,7 @@ impl BadRows {
                 shown.as_bytes()
             }
         };
-        let source = origin.map_or(self.source.as_str(), |origin| origin.source);
+        let source = origin.map_or(source, |origin| origin.source);
         let position = origin.map(|origin| origin.position);
         report(self.errors.as_ref(), &BadRow { source, position, raw, reason })
     }
@@ -74,6 +85,24 @@ impl BadRows {
     pub fn count(&self, counters: &mut OperatorCounters) {
         counters.bad_rows += self.bad;
         counters.late_rows += self.late;
+    }
+}
+
+/// What the rows of an aggregate are said to come from.
+pub fn grouped_source<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
+    result_of("GROUP BY", keys)
+}
+
+/// What the rows of OVER are said to come from.
+pub fn over_source<'a>(partition: impl IntoIterator<Item = &'a str>) -> String {
+    result_of("OVER PARTITION BY", partition)
+}
+
+fn result_of<'a>(words: &str, columns: impl IntoIterator<Item = &'a str>) -> String {
+    let columns: Vec<String> = columns.into_iter().map(with_sql_types).collect();
+    match columns.is_empty() {
+        true => "result of all rows".to_owned(),
+        false => format!("result of {words} {}", columns.join(", ")),
     }
 }
 

@@ -10,7 +10,7 @@ use corelane_stream::origin::{compacted_origin, origin_detail};
 use corelane_stream::wording::with_sql_types;
 use corelane_stream::{
     ChangelogBatch, Operator, OperatorContext, OperatorCounters, OperatorSpec, OriginDetail, Output, Progress, Result,
-    RowKind, RowKinds, RowPolicy, StateBound,
+    RowKinds, RowPolicy, StateBound,
 };
 use datafusion_physical_expr::PhysicalExpr;
 
@@ -116,7 +116,7 @@ impl Operator for Calc {
             out.emit(match (batch.kinds(), kept) {
                 (None, _) => ChangelogBatch::append(columns),
                 (Some(kinds), None) => ChangelogBatch::new(columns, kinds.clone()),
-                (Some(kinds), Some(kept)) => ChangelogBatch::new(columns, settled(kinds, &kept)),
+                (Some(kinds), Some(kept)) => ChangelogBatch::new(columns, remaining(kinds, &kept)),
             });
         }
         Ok(Progress::Done)
@@ -133,17 +133,10 @@ impl Operator for Calc {
     }
 }
 
-/// The kinds of the rows that are kept. Where one half of an update passes the filter and the
-/// other does not, the result sees no update but an insert or a delete. The halves lie side by
-/// side in one batch: no operator parts them.
-fn settled(kinds: &RowKinds, kept: &BooleanArray) -> RowKinds {
-    let lost = |row: usize, kind: RowKind| row < kinds.len() && !kept.value(row) && kinds.get(row) == kind;
-    let kept_rows = kept.values().set_indices().map(|row| match kinds.get(row) {
-        RowKind::UpdateBefore if lost(row + 1, RowKind::UpdateAfter) => RowKind::Delete,
-        RowKind::UpdateAfter if 0 < row && lost(row - 1, RowKind::UpdateBefore) => RowKind::Insert,
-        kind => kind,
-    });
-    kept_rows.collect()
+/// The kinds of the rows that are kept, as they are. Where one half of an update passes the filter and
+/// the other does not, it stays half an update, as in Flink.
+fn remaining(kinds: &RowKinds, kept: &BooleanArray) -> RowKinds {
+    kept.values().set_indices().map(|row| kinds.get(row)).collect()
 }
 
 #[cfg(test)]
@@ -305,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn half_an_update_becomes_an_insert_or_a_delete() {
+    fn half_an_update_stays_one() {
         check(
             Some(binary(column("a"), Gt, lit(1i64))),
             vec![(column("a"), DataType::Int64)],
             "-U[1, 0, x] +U[2, 0, x] -U[2, 0, x] +U[3, 0, x] -U[3, 0, x] +U[1, 0, x] +U[4, 0, y] -D[0, 0, z]",
-            expect!["+I[2] -U[2] +U[3] -D[3] +U[4]"],
+            expect!["+U[2] -U[2] +U[3] -U[3] +U[4]"],
         );
     }
 

@@ -24,7 +24,7 @@ pub mod window_aggregate;
 pub mod window_assign;
 
 pub use aggregate::{AGGREGATES, Accumulators, AggregateCall, AggregateFunction, accumulators};
-pub use bad_rows::BadRows;
+pub use bad_rows::{BadRows, grouped_source, over_source};
 pub use calc::CalcSpec;
 pub use evaluate::{Evaluated, Predicate, Projection, Selection, checked, evaluate_rows};
 pub use first_rows::FirstRowsSpec;

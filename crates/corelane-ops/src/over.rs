@@ -34,7 +34,7 @@ use self::keys::Keys;
 use self::pending::{Due, Pending};
 use self::pick::{Pick, Rule};
 use crate::aggregate::{Accumulators, AggregateCall, AggregateFunction, Step, accumulators};
-use crate::bad_rows::BadRows;
+use crate::bad_rows::{BadRows, over_source};
 use crate::window_assign::milliseconds;
 
 /// What is computed for each row.
@@ -332,8 +332,10 @@ impl Over {
         let all = rows.columns().iter().cloned().chain(columns).collect();
         let output = RecordBatch::try_new(Arc::clone(&self.schema), all)?;
         let Some(failed) = failed else { return Ok(ChangelogBatch::append(output)) };
+        let schema = rows.schema_ref();
+        let source = over_source(self.partition.iter().map(|column| schema.field(*column).name().as_str()));
         for (row, reason) in &failed {
-            self.bad.bad(&rows, *row, reason)?;
+            self.bad.bad_result(&source, &rows, *row, reason)?;
         }
         let kept: BooleanArray = (0..rows.num_rows()).map(|row| Some(!failed.contains_key(&row))).collect();
         Ok(ChangelogBatch::append(filter_record_batch(&output, &kept)?))

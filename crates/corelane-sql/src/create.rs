@@ -250,13 +250,13 @@ fn add_columns(
                 check_metadata(&key, &field, backing).map_err(|error| error.at(Some(definition.span)))?;
                 declaration.columns.push(Column { field, source: ColumnSource::Metadata(key) });
             }
-            ColumnKind::Computed { expr } => {
-                computed.push((declaration.columns.len() + computed.len(), definition, expr))
+            ColumnKind::Computed { expr, text, .. } => {
+                computed.push((declaration.columns.len() + computed.len(), definition, (expr, text)))
             }
         }
     }
     let base = base_schema(&declaration.columns)?;
-    for (index, definition, expression) in computed {
+    for (index, definition, (expression, text)) in computed {
         let bound =
             bind_expression(catalog, functions, expression, &base).map_err(|error| error.at(Some(definition.span)))?;
         let (_, field) = bound.to_field(&base).map_err(crate::bind::sql_error)?;
@@ -266,7 +266,7 @@ fn add_columns(
         if processing {
             field = with_time(&field, TIME_PROCESSING);
         }
-        let source = ColumnSource::Computed { expression: Box::new(bound), text: expression.to_string() };
+        let source = ColumnSource::Computed { expression: Box::new(bound), text: text.clone() };
         let column = Column { field: Arc::new(field), source };
         declaration.columns.insert(index.min(declaration.columns.len()), column);
     }
@@ -354,7 +354,7 @@ fn bind_watermark(
         ))
         .at_node(&watermark.expr));
     }
-    Ok(TableWatermark { column: index, expression, text: watermark.expr.to_string() })
+    Ok(TableWatermark { column: index, expression, text: watermark.text.clone() })
 }
 
 fn named_columns(columns: &[Column], names: &[Ident], what: &str) -> Result<Vec<String>, SqlError> {

@@ -6,6 +6,7 @@
 
 pub mod bind;
 pub mod catalog;
+mod common_type;
 pub mod create;
 pub mod error;
 pub mod explain;

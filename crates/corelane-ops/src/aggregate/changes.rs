@@ -10,7 +10,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use corelane_stream::{ChangelogBatch, Error, ErrorKind, Output, Result, RowKind};
 
 use super::call_set::CallSet;
-use crate::bad_rows::BadRows;
+use crate::bad_rows::{BadRows, grouped_source};
 
 /// The results of some groups.
 #[derive(Default)]
@@ -74,7 +74,8 @@ pub fn report(bad: &mut BadRows, schema: &SchemaRef, key: Vec<ArrayRef>, error: 
         Some(hint) => format!("{error} ({hint})"),
         None => error.to_string(),
     };
-    bad.bad(&key, 0, &reason)
+    let source = grouped_source(key.schema_ref().fields().iter().map(|field| field.name().as_str()));
+    bad.bad_result(&source, &key, 0, &reason)
 }
 
 /// Rows to emit: the kind and group of each, and its results.

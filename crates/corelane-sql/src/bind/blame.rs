@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Value, Visit, VisitMut, Visitor, VisitorMut};
+use sqlparser::ast::{CastKind, DataType, Expr, Value, Visit, VisitMut, Visitor, VisitorMut};
 
 use crate::error::{Span, SqlError, span_of};
 
@@ -40,6 +40,50 @@ pub(crate) fn blame<T: Visit + VisitMut + Clone>(
         }
     }
     error.at(second)
+}
+
+/// The error with its literals called what they are. The planner takes whole numbers for BIGINT until types
+/// are settled; tried again with each of them cast to INT, it says the same in the right words.
+pub(crate) fn with_ints<T: VisitMut + Clone>(
+    node: &T,
+    mut error: SqlError,
+    attempt: impl Fn(&T) -> Result<(), SqlError>,
+) -> SqlError {
+    const WIDE: &str = "BIGINT";
+    const NARROW: &str = "INT";
+    if !error.message.contains(WIDE) {
+        return error;
+    }
+    let mut narrow = node.clone();
+    let _ = VisitMut::visit(&mut narrow, &mut CastToInt);
+    if let Err(other) = attempt(&narrow)
+        && other.message.replace(WIDE, NARROW) == error.message.replace(WIDE, NARROW)
+    {
+        error.message = other.message;
+    }
+    error
+}
+
+struct CastToInt;
+
+impl VisitorMut for CastToInt {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Value(value) = expression
+            && let Value::Number(digits, _) = &value.value
+            && digits.parse::<i32>().is_ok()
+        {
+            *expression = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(expression.clone()),
+                data_type: DataType::Int(None),
+                array: false,
+                format: None,
+            };
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Where the expressions stand, inner ones before those around them.

@@ -128,7 +128,8 @@ fn check_condition(word: &str, condition: &Expr, schema: &DFSchema) -> Result<()
     }
 }
 
-/// A text and a number have no common type; DataFusion would make one of them the other's.
+/// Conditions are conditions. A text and a number have no common type; DataFusion would make one of them
+/// the other's.
 fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
     if case.expr.is_none() {
         for (when, _) in &case.when_then_expr {
@@ -137,12 +138,18 @@ fn check_case(case: &Case, schema: &DFSchema) -> Result<()> {
     }
     let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
     let types = results.map(|result| result.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    check_texts("CASE", &types)
+}
+
+/// # Errors
+/// If some of the types are texts and some are not.
+pub(super) fn check_texts(what: &str, types: &[DataType]) -> Result<()> {
     let known: Vec<&DataType> = types.iter().filter(|data_type| !data_type.is_null()).collect();
     let text = known.iter().find(|data_type| family(data_type) == Some(Family::Text));
     let other = known.iter().find(|data_type| family(data_type) != Some(Family::Text));
     match (text, other) {
         (Some(text), Some(other)) => refused(
-            SqlError::new(format!("CASE gives {} here and {} there", sql_type(known[0]), {
+            SqlError::new(format!("{what} gives {} here and {} there", sql_type(known[0]), {
                 let second = if family(known[0]) == Some(Family::Text) { other } else { text };
                 sql_type(second)
             }))

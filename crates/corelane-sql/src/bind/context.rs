@@ -19,6 +19,7 @@ use datafusion_sql::planner::SqlToRel;
 use sqlparser::ast::{self, Query};
 
 use super::aggregates::aggregate_udfs;
+use super::common_types::{VALUE, marker};
 use super::relation::WindowRelations;
 use super::rewrite::rewrite_query;
 use super::window_functions::window_udfs;
@@ -134,16 +135,16 @@ impl<'a> BindContext<'a> {
         let mut query = query.clone();
         rewrite_query(&mut query, &self.windows).map_err(ours)?;
         let plan = match self.plan_rewritten(query.clone()) {
-            Err(error) if error.find_root().strip_backtrace().contains(star::NAMES_TWICE) => {
+            Err(error) if star::is_at_fault(&error) => {
                 star::write_out(&mut query, &|star| {
                     let plan = self.plan_rewritten(star)?;
-                    Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+                    Ok(plan.schema().fields().clone())
                 })?;
                 self.plan_rewritten(query)?
             }
             planned => planned?,
         };
-        literals::narrow_plan(plan)
+        literals::narrow_plan(plan, self.functions)
     }
 
     fn plan_rewritten(&self, query: Query) -> Result<LogicalPlan> {
@@ -245,7 +246,10 @@ impl ContextProvider for BindContext<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.functions.scalar(name)
+        match name {
+            VALUE => Some(marker()),
+            name => self.functions.scalar(name),
+        }
     }
 
     fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DECIMAL128_MAX_SCALE, DataType, Field};
 use datafusion_common::{Column, DFSchema, Result, ScalarValue, TableReference};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
@@ -23,8 +23,8 @@ pub(super) fn planners(functions: &Functions) -> Vec<Arc<dyn ExprPlanner>> {
         position: functions.scalar("position"),
         substring: functions.scalar("substring"),
         overlay: functions.scalar("overlay"),
-        divide: functions.scalar("divide"),
-        modulo: functions.scalar("mod"),
+        interval_times: functions.scalar("interval_times"),
+        times: functions.scalar("times"),
         element_at: functions.scalar("element_at"),
         array: functions.scalar("array"),
         map: functions.scalar("map"),
@@ -45,24 +45,13 @@ struct FlinkSyntax {
     position: Option<Arc<ScalarUDF>>,
     substring: Option<Arc<ScalarUDF>>,
     overlay: Option<Arc<ScalarUDF>>,
-    divide: Option<Arc<ScalarUDF>>,
-    modulo: Option<Arc<ScalarUDF>>,
+    interval_times: Option<Arc<ScalarUDF>>,
+    times: Option<Arc<ScalarUDF>>,
     element_at: Option<Arc<ScalarUDF>>,
     array: Option<Arc<ScalarUDF>>,
     map: Option<Arc<ScalarUDF>>,
     row: Option<Arc<ScalarUDF>>,
     concat: Option<Arc<ScalarUDF>>,
-}
-
-/// A whole literal is an INT in Flink, which decides how many digits a decimal result has.
-fn narrow_literal(operand: Expr) -> Expr {
-    match operand {
-        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
-            Ok(value) => Expr::Literal(ScalarValue::Int32(Some(value)), metadata),
-            Err(_) => Expr::Literal(ScalarValue::Int64(Some(value)), metadata),
-        },
-        other => other,
-    }
 }
 
 fn call(function: Option<&Arc<ScalarUDF>>, arguments: Vec<Expr>) -> Result<PlannerResult<Vec<Expr>>> {
@@ -72,6 +61,15 @@ fn call(function: Option<&Arc<ScalarUDF>>, arguments: Vec<Expr>) -> Result<Plann
         }
         None => PlannerResult::Original(arguments),
     })
+}
+
+/// Whether a product has more digits after the point than a DECIMAL.
+fn is_too_fine(product: &RawBinaryExpr, schema: &DFSchema) -> bool {
+    let scale = |side: &Expr| match side.get_type(schema) {
+        Ok(DataType::Decimal128(_, scale)) => scale,
+        Ok(_) | Err(_) => 0,
+    };
+    DECIMAL128_MAX_SCALE < scale(&product.left).saturating_add(scale(&product.right))
 }
 
 impl ExprPlanner for FlinkSyntax {
@@ -93,36 +91,23 @@ impl ExprPlanner for FlinkSyntax {
         }))
     }
 
-    /// `||` takes texts; a quotient of decimals has the digits that Flink gives it, a remainder the type of `MOD`.
+    /// `||` takes texts, and `INTERVAL '1' DAY * n` is n days.
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus, StringConcat};
-        if let (StringConcat, Some(concat)) = (&expr.op, &self.concat) {
-            let arguments = vec![expr.left, expr.right];
-            return Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(
-                concat.clone(),
-                arguments,
-            ))));
-        }
-        let (Divide | Minus | Modulo | Multiply | Plus, Ok(left), Ok(right)) =
-            (&expr.op, expr.left.get_type(schema), expr.right.get_type(schema))
-        else {
-            return Ok(PlannerResult::Original(expr));
+        let (function, arguments) = match &expr.op {
+            BinaryOperator::StringConcat => (&self.concat, vec![expr.left.clone(), expr.right.clone()]),
+            BinaryOperator::Multiply => {
+                let is_interval = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Interval(_)));
+                match (is_interval(&expr.left), is_interval(&expr.right)) {
+                    (true, false) => (&self.interval_times, vec![expr.left.clone(), expr.right.clone()]),
+                    (false, true) => (&self.interval_times, vec![expr.right.clone(), expr.left.clone()]),
+                    // The planner knows no type for it, so it cannot wait for `arithmetic`.
+                    _ if is_too_fine(&expr, schema) => (&self.times, vec![expr.left.clone(), expr.right.clone()]),
+                    _ => return Ok(PlannerResult::Original(expr)),
+                }
+            }
+            _ => return Ok(PlannerResult::Original(expr)),
         };
-        let exact = |given: &DataType| given.is_integer() || matches!(given, DataType::Decimal128(_, _));
-        let decimal = !left.is_integer() || !right.is_integer();
-        if !decimal || !exact(&left) || !exact(&right) {
-            return Ok(PlannerResult::Original(expr));
-        }
-        let (left, right) = (narrow_literal(expr.left), narrow_literal(expr.right));
-        let function = match &expr.op {
-            Divide => self.divide.as_ref(),
-            Modulo => self.modulo.as_ref(),
-            _ => None,
-        };
-        let Some(function) = function else {
-            return Ok(PlannerResult::Original(RawBinaryExpr { op: expr.op, left, right }));
-        };
-        let arguments = vec![left, right];
+        let Some(function) = function else { return Ok(PlannerResult::Original(expr)) };
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function.clone(), arguments))))
     }
 

@@ -1,8 +1,8 @@
-//! Whole literals are INT where they fit, as in Flink, and BIGINT beyond.
+//! Whole literals are INT where they fit, as in Flink, and BIGINT beyond; then the types that follow from that.
 //!
 //! DataFusion reads every whole literal as a BIGINT. Its plan is changed before types are coerced, so
-//! that `a + 1` of an INT column stays an INT, and a sum that no INT holds is an error. Beside
-//! that a BIGINT counts as 19 digits, not 20, where it meets a DECIMAL.
+//! that `a + 1` of an INT column stays an INT, and a sum that no INT holds is an error. This goes from the
+//! leaves up, so that what is above sees the types of what is below.
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -10,27 +10,29 @@ use datafusion_common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{
-    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, WindowFunctionDefinition,
-};
+use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, WindowFunctionDefinition};
 
+use super::arithmetic::arithmetic;
+use super::common_types;
+use super::context::Functions;
 use crate::error::SqlError;
 use corelane_stream::sql_type;
 
-/// Digits of a BIGINT.
-const BIGINT_DIGITS: u8 = 19;
-
-/// Narrows the literals of a plan that is not coerced yet.
-pub(super) fn narrow_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
+/// Narrows the literals of a plan that is not coerced yet, and settles the types that DataFusion would find
+/// otherwise.
+pub(super) fn narrow_plan(plan: LogicalPlan, functions: &Functions) -> Result<LogicalPlan> {
     plan.transform_up(|plan| match plan {
         // How many rows is no value.
         LogicalPlan::Limit(_) => Ok(Transformed::no(plan)),
         LogicalPlan::Values(values) => {
             let schema = DFSchema::empty();
-            let row = |row: Vec<Expr>| row.into_iter().map(|value| narrow(value, &schema)).collect::<Result<Vec<_>>>();
+            let row = |row: Vec<Expr>| {
+                row.into_iter().map(|value| narrow(value, &schema, functions)).collect::<Result<Vec<_>>>()
+            };
             let rows = values.values.into_iter().map(row).collect::<Result<Vec<_>>>()?;
-            LogicalPlanBuilder::values(rows)?.build().map(Transformed::yes)
+            common_types::values(rows).map(Transformed::yes)
         }
+        LogicalPlan::Union(union) => common_types::union(union).map(Transformed::yes),
         plan => {
             let schema = match &plan {
                 LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
@@ -39,7 +41,7 @@ pub(super) fn narrow_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expression| {
                 let name = names.save(&expression);
-                let narrowed = narrow(expression, &schema)?;
+                let narrowed = narrow(expression, &schema, functions)?;
                 Ok(Transformed::yes(name.restore(narrowed)))
             })?
             .map_data(LogicalPlan::recompute_schema)
@@ -48,8 +50,8 @@ pub(super) fn narrow_plan(plan: LogicalPlan) -> Result<LogicalPlan> {
     .map(|plan| plan.data)
 }
 
-/// Narrows the literals of one expression.
-pub(super) fn narrow(expression: Expr, schema: &DFSchema) -> Result<Expr> {
+/// The same for one expression.
+pub(super) fn narrow(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr> {
     let narrowed = expression.transform_up(|expression| {
         Ok(match expression {
             Expr::Literal(ScalarValue::Int64(Some(value)), metadata) => match i32::try_from(value) {
@@ -65,18 +67,26 @@ pub(super) fn narrow(expression: Expr, schema: &DFSchema) -> Result<Expr> {
                 places_of(&mut function);
                 Transformed::yes(Expr::WindowFunction(function))
             }
-            Expr::BinaryExpr(BinaryExpr {
-                left,
-                op: op @ (Operator::Plus | Operator::Minus | Operator::Multiply),
-                right,
-            }) => {
-                let (left, right) = digits(*left, *right, schema)?;
-                Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }))
+            Expr::Cast(cast) => Transformed::yes(with_digits(cast)),
+            Expr::BinaryExpr(operation) if operation.op.is_numerical_operators() => {
+                Transformed::yes(arithmetic(operation, schema, functions)?)
             }
-            other => Transformed::no(other),
+            other => Transformed::yes(common_types::unify(other, schema)?),
         })
     })?;
     Ok(narrowed.data)
+}
+
+/// A decimal literal has the digits that are written, `0.5` two: it comes as a cast to that many.
+fn with_digits(cast: Cast) -> Expr {
+    match (cast.expr.as_ref(), cast.field.data_type()) {
+        (Expr::Literal(ScalarValue::Decimal128(value, digits, scale), metadata), DataType::Decimal128(wider, same))
+            if scale == same && digits <= wider =>
+        {
+            Expr::Literal(ScalarValue::Decimal128(*value, *wider, *scale), metadata.clone())
+        }
+        _ => Expr::Cast(cast),
+    }
 }
 
 /// What a function takes as a BIGINT stays a literal: it looks at its constants as it is planned.
@@ -116,16 +126,6 @@ fn widen(expression: &mut Expr) {
     {
         *value = wide;
     }
-}
-
-fn digits(left: Expr, right: Expr, schema: &DFSchema) -> Result<(Expr, Expr)> {
-    let is_decimal = |data_type: &DataType| matches!(data_type, DataType::Decimal128(_, _));
-    let cast = |expression: Expr| Expr::Cast(Cast::new(Box::new(expression), DataType::Decimal128(BIGINT_DIGITS, 0)));
-    Ok(match (left.get_type(schema)?, right.get_type(schema)?) {
-        (DataType::Int64, other) if is_decimal(&other) => (cast(left), right),
-        (other, DataType::Int64) if is_decimal(&other) => (left, cast(right)),
-        _ => (left, right),
-    })
 }
 
 /// # Errors

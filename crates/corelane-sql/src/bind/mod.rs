@@ -4,9 +4,11 @@
 //! and time attributes are ours. Nothing of DataFusion's runtime is used.
 
 mod aggregates;
+mod arithmetic;
 mod blame;
 mod cast_rules;
 mod casts;
+mod common_types;
 mod context;
 mod expressions;
 mod literals;
@@ -46,7 +48,7 @@ pub use context::Functions;
 pub(crate) use context::{BindContext, as_scan};
 pub(crate) use window_node::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode, is_window_column};
 
-pub(crate) use self::blame::blame;
+pub(crate) use self::blame::{blame, with_ints};
 use self::rewrite::rewrite_expression;
 use crate::catalog::Catalog;
 use crate::error::{Span, SqlError, span_of};
@@ -68,7 +70,8 @@ fn parser_options() -> ParserOptions {
 /// If a name is unknown, a type does not fit, or the query has a part that is not supported.
 pub fn bind_query(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<LogicalPlan, SqlError> {
     let attempt = |query: &Query| bound(catalog, functions, query).map_err(|error| locate(sql_error(error), query));
-    attempt(query).map_err(|error| blame(query, error, |query| attempt(query).map(drop)))
+    let tried = |query: &Query| attempt(query).map(drop);
+    attempt(query).map_err(|error| with_ints(query, blame(query, error, tried), tried))
 }
 
 fn bound(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<LogicalPlan, DataFusionError> {
@@ -127,12 +130,13 @@ pub fn bind_expression(
             .and_then(|expression| coerce(expression, schema, functions))
             .map_err(sql_error)
     };
-    attempt(expression).map_err(|error| blame(expression, error, |expression| attempt(expression).map(drop)))
+    let tried = |expression: &ast::Expr| attempt(expression).map(drop);
+    attempt(expression).map_err(|error| with_ints(expression, blame(expression, error, tried), tried))
 }
 
 /// Inserts the casts that make an expression's types fit, and folds its constants.
 fn coerce(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr, DataFusionError> {
-    let expression = literals::narrow(expression, schema)?;
+    let expression = literals::narrow(expression, schema, functions)?;
     cast_rules::check_expression(&expression, schema)?;
     let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
     let simplifier = ExprSimplifier::new(context);

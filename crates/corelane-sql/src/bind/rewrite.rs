@@ -17,11 +17,13 @@ use sqlparser::ast::{
     Value, VisitMut, VisitorMut,
 };
 
+use super::common_types::mark;
 use super::patterns;
 use super::relation::{GroupWindow, WindowRelations};
 use super::{WINDOW_END, WINDOW_START, WINDOW_TIME};
 use crate::error::SqlError;
 use crate::parse::interval_value;
+use crate::types::DECIMAL_PRECISION_MAX;
 
 /// Rewrites a whole query; group windows are left with `windows` under the names put in FROM.
 pub(super) fn rewrite_query(query: &mut Query, windows: &WindowRelations) -> Result<(), SqlError> {
@@ -48,6 +50,11 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         stopped(fetch_as_limit(query))
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        mark_values(&mut query.body);
+        ControlFlow::Continue(())
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SqlError> {
@@ -151,19 +158,41 @@ fn fit_timestamp(literal: &mut TypedString) {
     }
 }
 
-/// `U&'..'` is a text like any other once its escapes are read, and `1e2` is a DOUBLE.
+/// `U&'..'` is a text like any other once its escapes are read, `1e2` is a DOUBLE, `5.` an INT and `0.5` a
+/// DECIMAL(2, 1): all digits that are written count.
 fn plain_literal(expression: &mut Expr) {
     let Expr::Value(value) = expression else { return };
     match &value.value {
         Value::UnicodeStringLiteral(letters) => *expression = text(letters),
         Value::Number(digits, _) if digits.contains(['e', 'E']) => {
-            *expression = Expr::Cast {
-                kind: CastKind::Cast,
-                expr: Box::new(text(digits)),
-                data_type: DataType::Double(ExactNumberInfo::None),
-                array: false,
-                format: None,
-            };
+            *expression = cast(text(digits), DataType::Double(ExactNumberInfo::None));
+        }
+        Value::Number(digits, is_long) => match digits.split_once('.') {
+            Some((whole, "")) => *expression = Expr::Value(Value::Number(whole.to_owned(), *is_long).into()),
+            // The planner counts no zero at the start.
+            Some((whole, fraction)) if whole.starts_with('0') => {
+                let scale = fraction.len();
+                let precision = (whole.len() + scale).min(usize::from(DECIMAL_PRECISION_MAX)) as u64;
+                let info = ExactNumberInfo::PrecisionAndScale(precision, scale as i64);
+                *expression = cast(expression.clone(), DataType::Decimal(info));
+            }
+            _ => {}
+        },
+        _ => {}
+    }
+}
+
+fn cast(expression: Expr, data_type: DataType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expression), data_type, array: false, format: None }
+}
+
+/// Marks what stands in VALUES, until their types are known (`common_types`).
+fn mark_values(body: &mut SetExpr) {
+    match body {
+        SetExpr::Values(values) => values.rows.iter_mut().flat_map(|row| &mut row.content).for_each(mark),
+        SetExpr::SetOperation { left, right, .. } => {
+            mark_values(left);
+            mark_values(right);
         }
         _ => {}
     }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, Decimal128Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, DecimalType, i256};
 use datafusion_common::{Result, exec_err, internal_err};
 
 use super::call::Call;
+use super::math::map_integers;
+use crate::common_type::exact_digits;
+use corelane_stream::sql_type;
 
 /// Applies `compute(value, scale, row)`, which keeps the scale, and brings the result to the result's scale.
 pub(super) fn map(call: &Call, compute: impl Fn(i128, i8, usize) -> Option<i128>) -> Result<ArrayRef> {
@@ -100,29 +103,45 @@ pub(super) fn rounded_type(precision: u8, scale: i8, digits: i64) -> DataType {
     DataType::Decimal128(wanted.clamp(1, i64::from(DECIMAL128_MAX_PRECISION)) as u8, kept)
 }
 
-/// The decimal that holds every number of an exact type.
-pub(super) fn of_type(data_type: &DataType) -> Option<(u8, i8)> {
-    Some(match data_type {
-        DataType::Decimal128(precision, scale) => (*precision, *scale),
-        DataType::Int8 | DataType::UInt8 => (3, 0),
-        DataType::Int16 | DataType::UInt16 => (5, 0),
-        DataType::Int32 | DataType::UInt32 => (10, 0),
-        DataType::Int64 => (19, 0),
-        DataType::UInt64 => (20, 0),
-        _ => return None,
-    })
+/// Of two whole numbers it is the type of the divisor.
+pub(super) fn modulo_type(left: &DataType, right: &DataType) -> Option<DataType> {
+    let (left_digits, right_digits) = (exact_digits(left)?, exact_digits(right)?);
+    let scale = i64::from(left_digits.1.max(right_digits.1));
+    if scale == 0 {
+        return Some(right.clone());
+    }
+    Some(adjusted(whole_digits(left_digits).min(whole_digits(right_digits)) + scale, scale))
 }
 
-pub(super) fn modulo_type(left: (u8, i8), right: (u8, i8)) -> DataType {
-    let scale = left.1.max(right.1);
-    let whole = |(precision, scale): (u8, i8)| i64::from(precision) - i64::from(scale);
-    let precision = whole(left).min(whole(right)) + i64::from(scale);
-    DataType::Decimal128(precision.clamp(1, i64::from(DECIMAL128_MAX_PRECISION)) as u8, scale)
+fn whole_digits((precision, scale): (u8, i8)) -> i64 {
+    i64::from(precision) - i64::from(scale)
+}
+
+/// A type of no more digits than a DECIMAL has: those before the point are kept, and six behind it.
+fn adjusted(precision: i64, scale: i64) -> DataType {
+    let most = i64::from(DECIMAL128_MAX_PRECISION);
+    if precision <= most {
+        return DataType::Decimal128(precision.max(1) as u8, scale as i8);
+    }
+    let scale = (most - (precision - scale)).max(scale.min(SCALE_MIN));
+    DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale as i8)
+}
+
+/// Flink's type of `left + right` and of `left - right`.
+pub(super) fn sum_type(left: (u8, i8), right: (u8, i8)) -> DataType {
+    let scale = i64::from(left.1.max(right.1));
+    adjusted(whole_digits(left).max(whole_digits(right)) + scale + 1, scale)
+}
+
+/// Flink's type of `left * right`.
+pub(super) fn product_type(left: (u8, i8), right: (u8, i8)) -> DataType {
+    adjusted(i64::from(left.0) + i64::from(right.0) + 1, i64::from(left.1) + i64::from(right.1))
 }
 
 pub(super) fn modulo(call: &Call) -> Result<ArrayRef> {
     let (dividend, divisor) = (call.argument(0)?, call.argument(1)?);
-    let (Some(left_type), Some(right_type)) = (of_type(dividend.array.data_type()), of_type(divisor.array.data_type()))
+    let (Some(left_type), Some(right_type)) =
+        (exact_digits(dividend.array.data_type()), exact_digits(divisor.array.data_type()))
     else {
         return internal_err!("MOD takes exact numbers");
     };
@@ -139,42 +158,82 @@ pub(super) fn modulo(call: &Call) -> Result<ArrayRef> {
     if (0..call.rows).any(|row| !call.is_null(row) && right.value(divisor.index(row)) == 0) {
         return exec_err!("MOD divides by zero");
     }
-    fitted(call, |row| Some((left.value(dividend.index(row)) % right.value(divisor.index(row)), scale)))
+    let rest = |row: usize| left.value(dividend.index(row)) % right.value(divisor.index(row));
+    match call.returns {
+        DataType::Decimal128(_, _) => fitted(call, |row| Some((rest(row), scale))),
+        _ => map_integers(call, |row| Ok(rest(row))),
+    }
 }
 
-fn decimals(array: &ArrayRef) -> Arc<arrow::array::Decimal128Array> {
+fn decimals(array: &ArrayRef) -> Arc<Decimal128Array> {
     Arc::new(arrow::array::AsArray::as_primitive::<Decimal128Type>(array).clone())
 }
 
-/// The fewest digits after the point that a quotient has, and keeps when it is cut to fit.
-const QUOTIENT_SCALE_MIN: i64 = 6;
+/// The fewest digits after the point that a quotient has, and that a result keeps when it is cut to fit.
+const SCALE_MIN: i64 = 6;
 
 /// Flink's type of `left / right`.
 pub(super) fn quotient_type(left: (u8, i8), right: (u8, i8)) -> DataType {
-    let [(left_precision, left_scale), (right_precision, right_scale)] =
-        [left, right].map(|(precision, scale)| (i64::from(precision), i64::from(scale)));
-    let scale = QUOTIENT_SCALE_MIN.max(left_scale + right_precision + 1);
-    let whole = left_precision - left_scale + right_scale;
-    let most = i64::from(DECIMAL128_MAX_PRECISION);
-    let (precision, scale) = if whole + scale <= most {
-        (whole + scale, scale)
-    } else {
-        (most, (most - whole).max(scale.min(QUOTIENT_SCALE_MIN)))
+    let scale = SCALE_MIN.max(i64::from(left.1) + i64::from(right.0) + 1);
+    adjusted(whole_digits(left) + i64::from(right.1) + scale, scale)
+}
+
+pub(super) fn sum(call: &Call) -> Result<ArrayRef> {
+    exactly(call, true, i256::checked_add)
+}
+
+pub(super) fn difference(call: &Call) -> Result<ArrayRef> {
+    exactly(call, true, i256::checked_sub)
+}
+
+pub(super) fn product(call: &Call) -> Result<ArrayRef> {
+    exactly(call, false, i256::checked_mul)
+}
+
+/// Computes in 256 bits, which hold every result, and rounds that half up. A sum needs its numbers brought
+/// to one scale, a product does not.
+fn exactly(call: &Call, of_one_scale: bool, compute: fn(i256, i256) -> Option<i256>) -> Result<ArrayRef> {
+    let (one, other) = (call.argument(0)?, call.argument(1)?);
+    let (Some((_, left_scale)), Some((_, right_scale)), DataType::Decimal128(precision, scale)) =
+        (exact_digits(one.array.data_type()), exact_digits(other.array.data_type()), call.returns)
+    else {
+        return internal_err!("{} takes exact numbers", call.name);
     };
-    DataType::Decimal128(precision.clamp(1, most) as u8, scale as i8)
+    let (left, right) = (widest(&one.array, left_scale)?, widest(&other.array, right_scale)?);
+    let exact = if of_one_scale { left_scale.max(right_scale) } else { left_scale + right_scale };
+    let unit = |digits: i8| i256::from_i128(10).checked_pow(digits.unsigned_abs().into());
+    let brought = |from: i8| if of_one_scale { unit(exact - from) } else { Some(i256::ONE) };
+    let (Some(left_unit), Some(right_unit), Some(dropped)) =
+        (brought(left_scale), brought(right_scale), unit(exact - scale))
+    else {
+        return internal_err!("{} has more digits than there are", call.name);
+    };
+    call.map_values::<Decimal128Type>(|row| {
+        let left = i256::from_i128(left.value(one.index(row))).checked_mul(left_unit);
+        let right = i256::from_i128(right.value(other.index(row))).checked_mul(right_unit);
+        let wide = left.zip(right).and_then(|(left, right)| compute(left, right));
+        let value = wide.and_then(|wide| rounded(wide, dropped));
+        match value.filter(|value| Decimal128Type::is_valid_decimal_precision(*value, *precision)) {
+            Some(value) => Ok(Some(value)),
+            None => exec_err!("{} gave a number that {} cannot hold", call.name, sql_type(call.returns)),
+        }
+    })
+}
+
+/// The numbers with all digits that a decimal can have.
+fn widest(array: &ArrayRef, scale: i8) -> Result<Arc<Decimal128Array>> {
+    Ok(decimals(&cast(array, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale))?))
 }
 
 /// `x / y`, rounded half up. The dividend is widened first: 256 bits hold it whatever the scales.
 pub(super) fn quotient(call: &Call) -> Result<ArrayRef> {
     let (dividend, divisor) = (call.argument(0)?, call.argument(1)?);
     let (Some((_, left_scale)), Some((_, right_scale)), DataType::Decimal128(precision, scale)) =
-        (of_type(dividend.array.data_type()), of_type(divisor.array.data_type()), call.returns)
+        (exact_digits(dividend.array.data_type()), exact_digits(divisor.array.data_type()), call.returns)
     else {
         return internal_err!("a quotient of decimals is of exact numbers");
     };
-    let exact = |array: &ArrayRef, scale: i8| cast(array, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale));
-    let (left, right) = (exact(&dividend.array, left_scale)?, exact(&divisor.array, right_scale)?);
-    let (left, right) = (decimals(&left), decimals(&right));
+    let (left, right) = (widest(&dividend.array, left_scale)?, widest(&divisor.array, right_scale)?);
     let shift = i64::from(*scale) + i64::from(right_scale) - i64::from(left_scale);
     let shift = u32::try_from(shift).ok().and_then(|shift| i256::from_i128(10).checked_pow(shift));
     let Some(shift) = shift else { return internal_err!("a quotient has at least the digits of its dividend") };
@@ -192,7 +251,11 @@ pub(super) fn quotient(call: &Call) -> Result<ArrayRef> {
 }
 
 fn divided(dividend: i128, shift: i256, divisor: i128) -> Option<i128> {
-    let (wide, divisor) = (i256::from_i128(dividend).checked_mul(shift)?, i256::from_i128(divisor));
+    rounded(i256::from_i128(dividend).checked_mul(shift)?, i256::from_i128(divisor))
+}
+
+/// `wide / divisor`, halves away from zero.
+fn rounded(wide: i256, divisor: i256) -> Option<i128> {
     let (whole, rest) = (wide.checked_div(divisor)?, wide.checked_rem(divisor)?);
     let twice = rest.wrapping_abs().checked_mul(i256::from_i128(2))?;
     let away = if divisor.wrapping_abs() <= twice { wide.signum() * divisor.signum() } else { i256::ZERO };

@@ -19,6 +19,7 @@ use datafusion_expr::{
 };
 
 use super::call::{Argument, Call};
+use crate::common_type::common_type;
 use corelane_stream::sql_type;
 
 /// Where a function stands in the reference docs.
@@ -248,7 +249,7 @@ impl FunctionDef {
                 0 => Some(DataType::Null),
                 // A text among others would become what they are, or fail to.
                 all if 0 < texts && texts < all => None,
-                _ => type_union_resolution(&alike),
+                _ => common_type(&alike).or_else(|| type_union_resolution(&alike)),
             }
         };
         let mut coerced = Vec::with_capacity(types.len());

@@ -15,6 +15,7 @@ use datafusion_expr::ReturnFieldArgs;
 use super::call::{Argument, Call};
 use super::decimal;
 use super::function::constant_long;
+use crate::common_type::exact_digits;
 
 /// Integers of any width as 128 bits, so that each function is written once.
 pub(super) fn integers(argument: &Argument) -> Option<Vec<i128>> {
@@ -187,7 +188,7 @@ pub(super) fn modulo(call: &Call) -> Result<ArrayRef> {
             other => Ok(left[dividend.index(row)] % other),
         });
     }
-    if let DataType::Decimal128(_, _) = call.returns {
+    if *call.returns != DataType::Float64 {
         return decimal::modulo(call);
     }
     let wide = |argument: &Argument| cast(&argument.array, &DataType::Float64);
@@ -202,23 +203,28 @@ pub(super) fn modulo_type(args: &ReturnFieldArgs) -> Result<DataType> {
     if left.is_integer() && right.is_integer() {
         return Ok(right.clone());
     }
-    match (decimal::of_type(left), decimal::of_type(right)) {
-        (Some(left), Some(right)) => Ok(decimal::modulo_type(left, right)),
-        _ => Ok(DataType::Float64),
+    Ok(decimal::modulo_type(left, right).unwrap_or(DataType::Float64))
+}
+
+/// The type of a result of two numbers of which one at least is a decimal.
+fn exact_type(args: &ReturnFieldArgs, of: fn((u8, i8), (u8, i8)) -> DataType) -> Result<DataType> {
+    let [left, right] = args.arg_fields else { return plan_err!("an operator is of two numbers") };
+    match (exact_digits(left.data_type()), exact_digits(right.data_type())) {
+        (Some(left), Some(right)) => Ok(of(left, right)),
+        _ => plan_err!("decimals are computed with exact numbers"),
     }
 }
 
-/// The type of a quotient of which one number at least is a decimal.
 pub(super) fn quotient_type(args: &ReturnFieldArgs) -> Result<DataType> {
-    let [left, right] = args.arg_fields else { return plan_err!("a quotient is of two numbers") };
-    match (decimal::of_type(left.data_type()), decimal::of_type(right.data_type())) {
-        (Some(left), Some(right)) => Ok(decimal::quotient_type(left, right)),
-        _ => plan_err!("a quotient of decimals is of exact numbers"),
-    }
+    exact_type(args, decimal::quotient_type)
 }
 
-pub(super) fn quotient(call: &Call) -> Result<ArrayRef> {
-    decimal::quotient(call)
+pub(super) fn sum_type(args: &ReturnFieldArgs) -> Result<DataType> {
+    exact_type(args, decimal::sum_type)
+}
+
+pub(super) fn product_type(args: &ReturnFieldArgs) -> Result<DataType> {
+    exact_type(args, decimal::product_type)
 }
 
 fn map_double(call: &Call, compute: fn(f64) -> f64) -> Result<ArrayRef> {

@@ -8,8 +8,8 @@ use super::function::Takes::{
 };
 use super::function::{FunctionDef, Gives};
 use super::{
-    arrays, cast_text, conditional, datetime, encoding, hash, json, json_clauses, maps, math, regexp, slices, text,
-    time_units, types, url,
+    arrays, cast_text, conditional, datetime, decimal, encoding, hash, json, json_clauses, maps, math, regexp, slices,
+    text, time_units, types, url,
 };
 
 const fn def(
@@ -84,7 +84,10 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("ROUND", Math, &[Number, Long], Gives::By(math::rounded_type), math::round, "ROUND(x[, digits])", "x rounded, halves away from zero").optional(1),
     def("TRUNCATE", Math, &[Number, Long], Gives::By(math::rounded_type), math::truncate, "TRUNCATE(x[, digits])", "x cut to digits after the point").optional(1),
     def("MOD", Math, &[Number, Number], Gives::By(math::modulo_type), math::modulo, "MOD(x, y)", "the remainder of x / y, with the sign of x"),
-    def("DIVIDE", Math, &[Number, Number], Gives::By(math::quotient_type), math::quotient, "x / y", "the quotient, of at least six digits after the point for a DECIMAL"),
+    def("DIVIDE", Math, &[Number, Number], Gives::By(math::quotient_type), decimal::quotient, "x / y", "the quotient, of at least six digits after the point for a DECIMAL"),
+    def("PLUS", Math, &[Number, Number], Gives::By(math::sum_type), decimal::sum, "x + y", "the sum; a DECIMAL of more than 38 digits is rounded to fewer after the point"),
+    def("MINUS", Math, &[Number, Number], Gives::By(math::sum_type), decimal::difference, "x - y", "the difference, rounded as a sum is"),
+    def("TIMES", Math, &[Number, Number], Gives::By(math::product_type), decimal::product, "x * y", "the product, rounded as a sum is"),
     def("POWER", Math, &[Double, Double], Gives::Double, math::power, "POWER(x, y)", "x to the power of y").aliases(&["POW"]),
     def("SQRT", Math, &[Double], Gives::Double, math::sqrt, "SQRT(x)", "the square root"),
     def("EXP", Math, &[Double], Gives::Double, math::exp, "EXP(x)", "e to the power of x"),
@@ -140,6 +143,7 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("EXTRACT", Datetime, &[Text, Instant], Gives::Long, time_units::extract, "EXTRACT(unit FROM time)", "a field of a time").checked(time_units::check_unit),
     def("FLOOR_TO", Datetime, &[Instant, Text], Gives::Same(0), time_units::floor, "FLOOR(time TO unit)", "the start of the unit that holds a time").checked(time_units::check_rounding),
     def("CEIL_TO", Datetime, &[Instant, Text], Gives::Same(0), time_units::ceil, "CEIL(time TO unit)", "the first start of a unit not before a time").checked(time_units::check_rounding),
+    def("INTERVAL_TIMES", Datetime, &[Any, Long], Gives::Same(0), time_units::interval_times, "interval * n", "an interval n times over"),
     def("TIMESTAMPADD", Datetime, &[Text, Long, Instant], Gives::By(time_units::add_type), time_units::timestamp_add, "TIMESTAMPADD(unit, n, time)", "a time n units later").checked(time_units::check_unit),
     def("TIMESTAMPDIFF", Datetime, &[Text, Instant, Instant], Gives::Int, time_units::timestamp_diff, "TIMESTAMPDIFF(unit, from, to)", "whole units from one time to another").checked(time_units::check_unit),
     def("DATEDIFF", Datetime, &[InstantOrText, InstantOrText], Gives::Int, time_units::date_diff, "DATEDIFF(to, from)", "days from one date to another"),
@@ -200,6 +204,6 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("SHA2", Hash, &[Text, Long], Gives::Text, hash::sha2, "SHA2(s, bits)", "the SHA-2 digest of 224, 256, 384 or 512 bits in hexadecimal").checked(hash::check_bits),
 
     // Types.
-    def("TYPEOF", Type, &[Any], Gives::Text, types::type_of, "TYPEOF(x)", "the type of x, as SQL writes it").keeps_nulls(),
+    def("TYPEOF", Type, &[Any, Flag], Gives::Text, types::type_of, "TYPEOF(x[, serializable])", "the type of x, as SQL writes it, which is always serializable").optional(1).keeps_nulls(),
     def("CAST_TO_STRING", Type, &[Any], Gives::Text, cast_text::cast_text, "CAST(x AS STRING)", "x as text"),
 ];

@@ -4,7 +4,10 @@
 //! time is rounded to starts on Sunday.
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Int32Type, Int64Type, TimeUnit};
+use arrow::datatypes::{
+    DataType, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time32MillisecondType,
+    Time32SecondType, TimeUnit,
+};
 use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike};
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::ReturnFieldArgs;
@@ -103,12 +106,14 @@ pub(super) fn check_unit(args: &ReturnFieldArgs) -> Result<()> {
 
 /// Refuses a constant unit, the second argument, that does not exist.
 pub(super) fn check_rounding(args: &ReturnFieldArgs) -> Result<()> {
-    if args.arg_fields.first().is_some_and(|field| matches!(field.data_type(), DataType::Time32(_))) {
-        return plan_err!("FLOOR and CEIL of a TIME are not supported yet");
-    }
-    match constant_text(args, 1) {
-        Some(name) if Unit::parse(name).is_none() => plan_err!("there is no time unit '{name}'"),
-        Some(_) | None => Ok(()),
+    let is_time = args.arg_fields.first().is_some_and(|field| matches!(field.data_type(), DataType::Time32(_)));
+    let Some(name) = constant_text(args, 1) else { return Ok(()) };
+    match Unit::parse(name).map(Unit::length_ms) {
+        None => plan_err!("there is no time unit '{name}'"),
+        Some(length) if is_time && length.is_none_or(|length| DAY_MS <= length) => {
+            plan_err!("a TIME is rounded to HOUR, MINUTE, SECOND or MILLISECOND, not to {name}")
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -247,8 +252,26 @@ fn add(time: NaiveDateTime, unit: Unit, count: i64) -> Option<NaiveDateTime> {
     time.checked_add_signed(span)
 }
 
+/// A time of day rounded; the end of the day is its start.
+fn round_time(call: &Call, length: i64, up: bool) -> Result<ArrayRef> {
+    let times = call.instants(0)?;
+    let rounded = |row: usize| {
+        let ms = times.at(row).0 + if up { length - 1 } else { 0 };
+        (ms - ms.rem_euclid(length)).rem_euclid(DAY_MS)
+    };
+    match call.returns {
+        DataType::Time32(TimeUnit::Second) => {
+            call.map_total::<Time32SecondType>(|row| (rounded(row) / SECOND_MS) as i32)
+        }
+        _ => call.map_total::<Time32MillisecondType>(|row| rounded(row) as i32),
+    }
+}
+
 fn round(call: &Call, up: bool) -> Result<ArrayRef> {
     let (times, unit) = (call.instants(0)?, constant_unit(call, 1)?);
+    if let (DataType::Time32(_), Some(length)) = (call.returns, unit.length_ms()) {
+        return round_time(call, length, up);
+    }
     let is_date = *call.returns == DataType::Date32;
     call.map_instants(|row| {
         let time = times.civil(row)?;
@@ -297,6 +320,20 @@ pub(super) fn timestamp_add(call: &Call) -> Result<ArrayRef> {
         match time {
             Some(time) => Ok(Some((utc_ms(zone, time), since_epoch(time).1))),
             None => exec_err!("adding {} times {unit:?} leaves the calendar", count.at(row)),
+        }
+    })
+}
+
+/// `INTERVAL '1' DAY * n`.
+pub(super) fn interval_times(call: &Call) -> Result<ArrayRef> {
+    let (lengths, counts) = (call.primitive::<IntervalMonthDayNanoType>(0)?, call.longs(1)?);
+    call.map_values::<IntervalMonthDayNanoType>(|row| {
+        let (length, count) = (lengths.at(row), counts.at(row));
+        let narrow = |part: i32| i64::from(part).checked_mul(count).and_then(|part| i32::try_from(part).ok());
+        let parts = narrow(length.months).zip(narrow(length.days)).zip(length.nanoseconds.checked_mul(count));
+        match parts {
+            Some(((months, days), nanoseconds)) => Ok(Some(IntervalMonthDayNano { months, days, nanoseconds })),
+            None => exec_err!("an interval {count} times over is too long"),
         }
     })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, FieldRef};
 use corelane_ops::group_aggregate::{GroupAggregateSpec, Phase};
 use corelane_ops::window_aggregate::{Emit, WindowAggregateSpec};
-use corelane_ops::{AggregateCall, AggregateFunction};
+use corelane_ops::{AggregateCall, AggregateFunction, grouped_source};
 use corelane_stream::{ChangelogMode, Exchange, LateRows, OperatorSpec, RowPolicy};
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::{Aggregate, Expr};
@@ -170,6 +170,7 @@ impl Lowering {
             at_end: self.options.final_results && self.dataflow.bounded(),
             policy: input.policy.clone(),
         };
+        let keys_count = keys.len();
         let split = self.splits(&calls, retracting);
         let policy = input.policy.clone();
         let node = if split {
@@ -189,7 +190,8 @@ impl Lowering {
             self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone())
         };
         let schema = self.dataflow.node(node).schema.clone();
-        self.retyped(Relation { node, schema, position: None, origin: None, mode, policy }, &output)
+        let source = grouped_source(schema.fields().iter().take(keys_count).map(|key| key.name().as_str())).into();
+        self.retyped(Relation { node, schema, position: None, origin: None, mode, policy, source }, &output)
     }
 
     /// True if a local half in front of the exchange pays and gives the same answer.
@@ -265,7 +267,8 @@ impl Lowering {
             self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone())
         };
         let schema = self.dataflow.node(node).schema.clone();
-        let relation = Relation { node, schema, position: None, origin: None, mode, policy };
+        let source = grouped_source(schema.fields().iter().take(keys.len()).map(|key| key.name().as_str())).into();
+        let relation = Relation { node, schema, position: None, origin: None, mode, policy, source };
         self.window_output(relation, aggregate, parts, keys.len(), above)
     }
 

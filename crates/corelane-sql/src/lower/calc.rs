@@ -65,6 +65,9 @@ impl Lowering {
                     .collect::<Result<_, SqlError>>()?;
                 self.calc_columns(&filter.input, Some(&filter.predicate), columns, wanted)
             }
+            LogicalPlan::Union(union) if is_of_one_type(union) => {
+                self.union_of_calcs(union, names, predicate, &columns, wanted)
+            }
             _ => {
                 let fails = predicate.into_iter().chain(columns.iter().map(|(expression, _)| expression)).any(can_fail);
                 let relation = self.lower(input, Wanted { origin: wanted.origin || fails, ..wanted })?;
@@ -126,7 +129,7 @@ impl Lowering {
             predicate,
             columns,
             policy: input.policy.clone(),
-            source: input.policy.table.clone(),
+            source: input.source.to_string(),
         };
         if let Some(below) = self.calcs.remove(&input.node)
             && let Some(both) = fused(&below, &spec)?
@@ -141,7 +144,7 @@ impl Lowering {
         let schema = spec.schema();
         let node = self.operator(spec.clone(), &[(&input, Exchange::Forward)], input.mode.clone());
         self.calcs.insert(node, spec);
-        Ok(Relation { node, schema, position, origin, mode: input.mode, policy: input.policy })
+        Ok(Relation { node, schema, position, origin, mode: input.mode, policy: input.policy, source: input.source })
     }
 
     /// The same relation with these types and names, without positions.
@@ -222,6 +225,14 @@ fn is_identity(columns: &[(Arc<dyn PhysicalExpr>, FieldRef)], schema: &SchemaRef
                 && field.data_type() == schema.field(index).data_type()
                 && column_index(expression) == Some(index)
         })
+}
+
+/// Whether what is said of a union's columns can be said of its inputs'.
+fn is_of_one_type(union: &datafusion_expr::Union) -> bool {
+    let types = |schema: &DFSchema| -> Vec<DataType> {
+        schema.fields().iter().map(|field| field.data_type().clone()).collect()
+    };
+    union.inputs.iter().all(|input| types(input.schema()) == types(&union.schema))
 }
 
 pub(super) fn through_aliases(plan: &LogicalPlan) -> &LogicalPlan {

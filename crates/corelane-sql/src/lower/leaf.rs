@@ -69,7 +69,9 @@ impl Lowering {
             schema: schema.clone(),
             changelog: ChangelogMode::Append,
         });
-        Relation { node, schema, position: place, origin: None, mode: ChangelogMode::Append, policy: no_table_policy() }
+        let policy = no_table_policy();
+        let source = policy.table.as_str().into();
+        Relation { node, schema, position: place, origin: None, mode: ChangelogMode::Append, policy, source }
     }
 }
 

@@ -23,7 +23,8 @@ use corelane_ops::{CalcSpec, TimeSteps, UnionSpec};
 use corelane_stream::dataflow::SinkNode;
 use corelane_stream::origin::{origin_detail, origin_field};
 use corelane_stream::{
-    ChangelogMode, Dataflow, Edge, Exchange, Node, NodeId, NodeKind, OperatorSpec, OriginDetail, RowPolicy, SinkSpec,
+    ChangelogMode, Dataflow, Edge, Exchange, LateRows, Node, NodeId, NodeKind, OnError, OperatorSpec, OriginDetail,
+    RowPolicy, SinkSpec,
 };
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError};
@@ -64,6 +65,8 @@ pub(crate) struct Relation {
     pub origin: Option<usize>,
     pub mode: ChangelogMode,
     pub policy: Arc<RowPolicy>,
+    /// What its rows are said to come from where they do not tell themselves.
+    pub source: Arc<str>,
 }
 
 impl Relation {
@@ -188,6 +191,31 @@ impl Lowering {
         self.union_of(inputs, &physical_schema(&union.schema), wanted)
     }
 
+    /// Rows of several inputs, after a filter and a projection: each input has its own, so that what fails
+    /// there is met by the policy of the table that it comes from.
+    pub(crate) fn union_of_calcs(
+        &mut self,
+        union: &datafusion_expr::Union,
+        names: &DFSchema,
+        predicate: Option<&Expr>,
+        columns: &[(Expr, FieldRef)],
+        wanted: Wanted,
+    ) -> Result<Relation, SqlError> {
+        let mut inputs = Vec::new();
+        for input in &union.inputs {
+            let own = |expression: &Expr| calc::requalified(expression, names, input.schema());
+            let predicate = predicate.map(own).transpose()?;
+            let columns = columns
+                .iter()
+                .map(|(expression, field)| Ok((own(expression)?, field.clone())))
+                .collect::<Result<_, SqlError>>()?;
+            let wanted = Wanted { position: false, ..wanted };
+            inputs.push(self.calc_columns(input, predicate.as_ref(), columns, wanted)?);
+        }
+        let fields: Vec<FieldRef> = columns.iter().map(|(_, field)| field.clone()).collect();
+        self.union_of(inputs, &Arc::new(Schema::new(fields)), wanted)
+    }
+
     fn union_of(&mut self, inputs: Vec<Relation>, schema: &SchemaRef, wanted: Wanted) -> Result<Relation, SqlError> {
         let mode = if inputs.iter().any(Relation::updating) { ChangelogMode::Retract } else { ChangelogMode::Append };
         // Origins go on if all inputs tell as much.
@@ -198,14 +226,15 @@ impl Lowering {
             let origin = input.origin.filter(|_| told.is_some());
             aligned.push(self.retyped(Relation { origin, ..input }, schema)?);
         }
-        let policy = aligned.first().map(|input| input.policy.clone()).unwrap_or_default();
+        let policy = strictest(aligned.iter().map(|input| input.policy.as_ref()));
+        let source = policy.table.as_str().into();
         let origin = told.map(|_| schema.fields().len());
         let fields = schema.fields().iter().cloned().chain(told.map(origin_field));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let spec = UnionSpec { schema: schema.clone() };
         let edges = aligned.iter().map(|input| (input, Exchange::Forward)).collect::<Vec<_>>();
         let node = self.operator(Arc::new(spec), &edges, mode.clone());
-        Ok(Relation { node, schema, position: None, origin, mode, policy })
+        Ok(Relation { node, schema, position: None, origin, mode, policy: Arc::new(policy), source })
     }
 
     /// Adds an operator behind these inputs.
@@ -222,6 +251,32 @@ impl Lowering {
         let inputs =
             inputs.iter().map(|(input, exchange)| Edge { from: input.node, exchange: exchange.clone() }).collect();
         self.dataflow.add(Node { kind: NodeKind::Operator(spec), inputs, schema, changelog: mode })
+    }
+}
+
+/// The policy of rows of which it is not known whose they are: a row that one of the tables would fail for
+/// is not passed over.
+fn strictest<'a>(policies: impl Iterator<Item = &'a RowPolicy> + Clone) -> RowPolicy {
+    let mut tables: Vec<&str> = Vec::new();
+    for policy in policies.clone() {
+        if !tables.contains(&policy.table.as_str()) {
+            tables.push(&policy.table);
+        }
+    }
+    let any = |wanted: fn(&RowPolicy) -> bool| policies.clone().any(wanted);
+    let on_error = if any(|policy| policy.on_error == OnError::Fail) {
+        OnError::Fail
+    } else if any(|policy| policy.on_error == OnError::DeadLetter) {
+        OnError::DeadLetter
+    } else {
+        OnError::Skip
+    };
+    let keeps_late = any(|policy| policy.late_rows == LateRows::DeadLetter);
+    RowPolicy {
+        table: tables.join(", "),
+        on_error,
+        late_rows: if keeps_late { LateRows::DeadLetter } else { LateRows::Drop },
+        dead_letter_path: policies.clone().find_map(|policy| policy.dead_letter_path.clone()),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use corelane_ops::AggregateCall;
 use corelane_ops::over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
+use corelane_ops::{AggregateCall, over_source};
 use corelane_stream::{ChangelogMode, Exchange, OperatorSpec};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::WindowFunction;
@@ -57,6 +57,8 @@ impl Lowering {
             policy: input.policy.clone(),
             source: input.policy.table.clone(),
         };
+        let names = partition.iter().map(|column| spec.input.field(*column).name().as_str());
+        let source = over_source(names).into();
         let schema = spec.schema();
         let exchange = match partition.is_empty() {
             true => Exchange::Gather,
@@ -64,7 +66,7 @@ impl Lowering {
         };
         let mode = ChangelogMode::Append;
         let node = self.operator(Arc::new(spec), &[(&input, exchange)], mode.clone());
-        let relation = Relation { node, schema, mode, origin: None, ..input };
+        let relation = Relation { node, schema, mode, origin: None, source, ..input };
         let output = physical_schema(&window.schema);
         let places = (0..width).chain(read..read + functions.len());
         let columns = places

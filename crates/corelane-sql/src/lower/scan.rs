@@ -90,6 +90,7 @@ impl Lowering {
             schema: read,
             mode: ChangelogMode::Append,
             policy: table.policy().clone(),
+            source: table.name().into(),
         };
         // What an error says ends with the expressions of the scan: it is not worth an exchange.
         let above = Wanted { origin: wanted.origin && table.policy().keeps_rows(), ..wanted };

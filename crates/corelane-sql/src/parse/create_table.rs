@@ -70,12 +70,14 @@ fn parse_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), Fau
     if parser.eat(&["WATERMARK", "FOR"]) {
         let column = parser.parse_identifier()?;
         parser.require(&["AS"])?;
+        let expr_start = parser.peek_token_ref().span;
         let expr = parser.parse_expr()?;
+        let expr_span = span_since(parser, expr_start);
         let span = span_since(parser, start);
         if table.watermark.is_some() {
             return Err(SqlError::new("the table has a second WATERMARK").at(Some(span)).into());
         }
-        table.watermark = Some(WatermarkDef { column, expr, span });
+        table.watermark = Some(WatermarkDef { column, text: expr.to_string(), expr, expr_span, span });
         return Ok(());
     }
     let is_named = parser.sees(&["CONSTRAINT"]) && matches!(parser.peek_nth_token_ref(2).token, Token::Word(_));
@@ -125,7 +127,10 @@ fn parse_column(parser: &mut Parser, table: &mut CreateTable) -> Result<ColumnDe
     }
     let name = parser.parse_identifier()?;
     let kind = if parser.eat(&["AS"]) {
-        ColumnKind::Computed { expr: Box::new(parser.parse_expr()?) }
+        let start = parser.peek_token_ref().span;
+        let expr = Box::new(parser.parse_expr()?);
+        let text = expr.to_string();
+        ColumnKind::Computed { expr, span: span_since(parser, start), text }
     } else {
         parse_typed_column(parser, table, &name)?
     };

@@ -15,7 +15,7 @@ use super::limits::{
     SQL_ATTEMPTS_PER_TOKEN_MAX, SQL_BYTES_MAX, SQL_CHAIN_MAX, SQL_DEPTH_MAX, SQL_DOUBLED_PARENTHESES_MAX,
 };
 use super::parentheses::subquery_around;
-use super::statement::Statement;
+use super::statement::{ColumnKind, CreateTable, Statement, StatementKind};
 use super::statement_parser::parse_statement;
 use super::words::{is_word, starts_with, word};
 use crate::error::{Span, SqlError};
@@ -27,12 +27,27 @@ pub fn parse_script(sql: &str) -> Result<Vec<Statement>, SqlError> {
     let mut statements = Vec::new();
     for range in split(&tokens) {
         let tokens = &tokens[range];
-        let kind = parse_tokens(tokens, parse_statement)?;
+        let mut kind = parse_tokens(tokens, parse_statement)?;
+        if let StatementKind::CreateTable(table) = &mut kind {
+            keep_texts(table, sql);
+        }
         let Some(span) = span_over(tokens) else { continue };
         let text = cursor.slice(tokens).to_string();
         statements.push(Statement { kind, span, text });
     }
     Ok(statements)
+}
+
+/// Expressions are shown as they are written: the syntax tree has lost the clauses of JSON functions.
+fn keep_texts(table: &mut CreateTable, sql: &str) {
+    for column in &mut table.columns {
+        if let ColumnKind::Computed { span, text, .. } = &mut column.kind {
+            *text = sql[span.bytes(sql)].to_owned();
+        }
+    }
+    if let Some(watermark) = &mut table.watermark {
+        watermark.text = sql[watermark.expr_span.bytes(sql)].to_owned();
+    }
 }
 
 /// Parses one expression, such as a computed column that a catalog kept as text.
@@ -136,10 +151,80 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
                 tokens.push(TokenWithSpan::new(Token::Gt, TokenSpan { start: token.span.start, end: middle }));
                 tokens.push(TokenWithSpan::new(Token::Gt, TokenSpan { start: middle, end: token.span.end }));
             }
+            Token::SingleQuotedString(more) => match tokens.last_mut() {
+                // A text goes on behind a line's end.
+                Some(TokenWithSpan { token: Token::SingleQuotedString(text), span })
+                    if span.end.line < token.span.start.line =>
+                {
+                    text.push_str(more);
+                    span.end = token.span.end;
+                }
+                _ => tokens.push(token),
+            },
             _ => tokens.push(token),
         }
     }
-    Ok(tokens)
+    Ok(with_rows(tokens))
+}
+
+/// `VALUES 1, 2` as `VALUES (1), (2)`.
+fn with_rows(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    const ENDS: &[&str] = &["EMIT", "EXCEPT", "FETCH", "INTERSECT", "LIMIT", "MINUS", "OFFSET", "ORDER", "UNION"];
+    if !tokens.iter().any(|token| is_word(&token.token, "VALUES")) {
+        return tokens;
+    }
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 2);
+    // For each open parenthesis, whether rows of VALUES are in it and whether one was opened here.
+    let mut levels = vec![Rows::None];
+    let mut starts = false;
+    for token in tokens {
+        let level = levels.last_mut().expect("the outermost level stays");
+        if starts {
+            starts = false;
+            let has_own = token.token == Token::LParen || is_word(&token.token, "ROW");
+            let is_row = !has_own && !ends_row(&token.token);
+            *level = if is_row { Rows::Opened } else { Rows::Written };
+            if is_row {
+                out.push(TokenWithSpan::new(Token::LParen, token.span));
+            }
+        }
+        let ends_values = ends_row(&token.token) || ENDS.iter().any(|word| is_word(&token.token, word));
+        if *level == Rows::Opened && (ends_values || token.token == Token::Comma) {
+            let span = out.last().map_or(token.span, |token| token.span);
+            out.push(TokenWithSpan::new(Token::RParen, span));
+            *level = Rows::Written;
+        }
+        if ends_values {
+            *level = Rows::None;
+        }
+        match &token.token {
+            Token::Comma => starts = *level == Rows::Written,
+            Token::LParen => levels.push(Rows::None),
+            Token::RParen if levels.len() > 1 => drop(levels.pop()),
+            other => starts = is_word(other, "VALUES"),
+        }
+        out.push(token);
+    }
+    if levels.last() == Some(&Rows::Opened)
+        && let Some(last) = out.last()
+    {
+        out.push(TokenWithSpan::new(Token::RParen, last.span));
+    }
+    out
+}
+
+/// What of VALUES stands in a pair of parentheses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    None,
+    /// Rows that have their parentheses.
+    Written,
+    /// A row whose parenthesis was put in and is still to be closed.
+    Opened,
+}
+
+fn ends_row(token: &Token) -> bool {
+    matches!(token, Token::RParen | Token::SemiColon | Token::EOF)
 }
 
 /// `/*+ OPTIONS(..) */` changes what a table reads, so it must not pass as a comment.

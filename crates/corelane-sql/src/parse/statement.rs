@@ -128,15 +128,31 @@ pub struct ColumnDef {
 
 #[derive(Clone, Debug)]
 pub enum ColumnKind {
-    Physical { data_type: DataType, not_null: bool },
-    Computed { expr: Box<Expr> },
-    Metadata { data_type: DataType, not_null: bool, from: Option<String>, is_virtual: bool },
+    Physical {
+        data_type: DataType,
+        not_null: bool,
+    },
+    /// With the text of the expression, as it is written.
+    Computed {
+        expr: Box<Expr>,
+        span: Span,
+        text: String,
+    },
+    Metadata {
+        data_type: DataType,
+        not_null: bool,
+        from: Option<String>,
+        is_virtual: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
 pub struct WatermarkDef {
     pub column: Ident,
     pub expr: Expr,
+    pub expr_span: Span,
+    /// The expression as it is written.
+    pub text: String,
     pub span: Span,
 }
 

@@ -44,7 +44,7 @@ fn summarise_table(table: &CreateTable) -> String {
                 let arrow = arrow_type(data_type).map_or_else(|error| error.message, |arrow| sql_type(&arrow));
                 format!("{arrow}{}", if *not_null { " not-null" } else { "" })
             }
-            ColumnKind::Computed { expr } => format!("= {expr}"),
+            ColumnKind::Computed { expr, .. } => format!("= {expr}"),
             ColumnKind::Metadata { data_type, not_null, from, is_virtual } => {
                 format!("{data_type} metadata from {from:?} virtual {is_virtual} not-null {not_null}")
             }
