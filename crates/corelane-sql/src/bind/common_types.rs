@@ -3,24 +3,25 @@
 //!
 //! They are cast to the type that Flink gives them before DataFusion's own rules would find another.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion_common::{DFSchema, Result};
+use datafusion_common::{DFSchema, DataFusionError, Result, internal_err};
+use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{
-    BinaryExpr, Case, Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarUDF, ScalarUDFImpl, Signature,
-    Union, Volatility,
+    BinaryExpr, Case, Cast, ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Union, Volatility,
 };
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs};
-
-use super::cast_rules::check_texts;
-use super::rewrite::call;
-use crate::common_type::{common_type, is_decimal};
 use sqlparser::ast;
 
-/// The function around each value of VALUES until its type is settled; no user's function has a
-/// space in its name.
-pub(super) const VALUE: &str = "value of values";
+use super::cast_rules::check_texts;
+use super::rewrite::{call, text};
+use crate::common_type::{common_type, is_decimal};
+
+/// The function around a value whose type is to be told from that which the planner casts it to; no user's
+/// function has a space in its name.
+pub(super) const MARK: &str = "value of type";
 
 /// Gives the parts of an expression one type where they need it.
 pub(super) fn unify(expression: Expr, schema: &DFSchema) -> Result<Expr> {
@@ -154,7 +155,31 @@ pub(super) fn union(union: Union) -> Result<LogicalPlan> {
 /// Marks a value of VALUES, so that a cast of the planner's is told from one that is written.
 pub(super) fn mark(value: &mut ast::Expr) {
     let inner = std::mem::replace(value, ast::Expr::Value(ast::Value::Null.into()));
-    *value = call(VALUE, vec![inner]);
+    *value = call(MARK, vec![inner]);
+}
+
+/// Whether an error of the planner goes away where casts are named.
+pub(super) fn is_of_names(error: &DataFusionError) -> bool {
+    error.find_root().strip_backtrace().contains("duplicate unqualified field name")
+}
+
+/// Gives casts names: to the planner `SUM(a)` and `SUM(CAST(a AS BIGINT))` are two columns of one name.
+pub(super) fn name_casts(query: &mut ast::Query) {
+    let _ = ast::visit_expressions_mut(query, |expression| {
+        if let ast::Expr::Cast { data_type, .. } = expression {
+            let data_type = text(&data_type.to_string());
+            *expression = call(MARK, vec![expression.clone(), data_type]);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+/// A cast without its name.
+pub(super) fn unnamed_cast(mut call: ScalarFunction) -> Expr {
+    match call.args.len() {
+        2 if call.func.name() == MARK => call.args.swap_remove(0),
+        _ => Expr::ScalarFunction(call),
+    }
 }
 
 fn unmarked(expression: Expr) -> Expr {
@@ -163,14 +188,14 @@ fn unmarked(expression: Expr) -> Expr {
         other => other,
     };
     match inner {
-        Expr::ScalarFunction(call) if call.func.name() == VALUE => call.args.first().cloned().unwrap_or(expression),
+        Expr::ScalarFunction(call) if call.func.name() == MARK => call.args.first().cloned().unwrap_or(expression),
         _ => expression,
     }
 }
 
 /// The function that marks.
 pub(super) fn marker() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(Marker { signature: Signature::any(1, Volatility::Immutable) }))
+    Arc::new(ScalarUDF::from(Marker { signature: Signature::variadic_any(Volatility::Immutable) }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -180,7 +205,7 @@ struct Marker {
 
 impl ScalarUDFImpl for Marker {
     fn name(&self) -> &str {
-        VALUE
+        MARK
     }
 
     fn signature(&self) -> &Signature {
@@ -192,6 +217,6 @@ impl ScalarUDFImpl for Marker {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        datafusion_common::internal_err!("{VALUE} of {} is left in the plan", arguments.args.len())
+        internal_err!("{MARK} of {} is left in the plan", arguments.args.len())
     }
 }

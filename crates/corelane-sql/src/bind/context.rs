@@ -19,7 +19,7 @@ use datafusion_sql::planner::SqlToRel;
 use sqlparser::ast::{self, Query};
 
 use super::aggregates::aggregate_udfs;
-use super::common_types::{VALUE, marker};
+use super::common_types::{MARK, is_of_names, marker, name_casts};
 use super::relation::WindowRelations;
 use super::rewrite::rewrite_query;
 use super::window_functions::window_udfs;
@@ -142,6 +142,10 @@ impl<'a> BindContext<'a> {
                 })?;
                 self.plan_rewritten(query)?
             }
+            Err(error) if is_of_names(&error) => {
+                name_casts(&mut query);
+                self.plan_rewritten(query)?
+            }
             planned => planned?,
         };
         literals::narrow_plan(plan, self.functions)
@@ -247,7 +251,7 @@ impl ContextProvider for BindContext<'_> {
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         match name {
-            VALUE => Some(marker()),
+            MARK => Some(marker()),
             name => self.functions.scalar(name),
         }
     }

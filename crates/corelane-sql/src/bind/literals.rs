@@ -58,7 +58,10 @@ pub(super) fn narrow(expression: Expr, schema: &DFSchema, functions: &Functions)
                 Ok(value) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(value)), metadata)),
                 Err(_) => Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata)),
             },
-            Expr::ScalarFunction(call) => Transformed::yes(Expr::ScalarFunction(arguments_of(call, schema)?)),
+            Expr::ScalarFunction(call) => Transformed::yes(match common_types::unnamed_cast(call) {
+                Expr::ScalarFunction(call) => Expr::ScalarFunction(arguments_of(call, schema)?),
+                cast => cast,
+            }),
             Expr::AggregateFunction(AggregateFunction { func, mut params }) if func.name() == "count" => {
                 params.args.iter_mut().for_each(widen);
                 Transformed::yes(Expr::AggregateFunction(AggregateFunction { func, params }))

@@ -92,7 +92,7 @@ fn a_sum_that_overflows() {
         k,a
         l,1
         1 row bad
-        {"position":null,"raw":"{\"k\":\"k\"}","reason":"the SUM called \"sum(t.a)\" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE)","source":"t","table":"t"}
+        {"position":null,"raw":"{\"k\":\"k\"}","reason":"the SUM called \"sum(t.a)\" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE)","source":"result of GROUP BY k","table":"t"}
     "#]].assert_eq(&kept(&[("in.csv", csv)], "k STRING, a BIGINT", "csv", "in.csv", select));
 }
 
