@@ -21,6 +21,7 @@ pub mod watermark;
 pub mod window;
 pub mod window_aggregate;
 pub mod window_assign;
+pub mod zone;
 
 pub use aggregate::{AGGREGATES, Accumulators, AggregateCall, AggregateFunction, accumulators};
 pub use bad_rows::BadRows;
@@ -33,6 +34,7 @@ pub use sort_limit::{SortKey, SortLimitSpec};
 pub use union::UnionSpec;
 pub use values::ValuesSource;
 pub use watermark::ColumnWatermark;
-pub use window::Window;
+pub use window::{Window, WindowClock};
 pub use window_aggregate::{Emit, WindowAggregateSpec};
 pub use window_assign::WindowAssignSpec;
+pub use zone::{WallClock, Zone};

@@ -31,7 +31,7 @@ pub const OPTIONS: &[SessionOption] = &[
         name: LOCAL_TIME_ZONE,
         default: "UTC",
         check: corelane_sql::functions::check_time_zone,
-        help: "The time zone in which functions read and write the date and time of a TIMESTAMP_LTZ.",
+        help: "The time zone of a TIMESTAMP_LTZ's date and time in functions and casts, and of the windows over it.",
     },
 ];
 

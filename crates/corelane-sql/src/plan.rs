@@ -8,7 +8,7 @@ use datafusion_common::{Column, ExprSchema};
 use datafusion_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Query;
 
-use crate::bind::{Functions, bind_query, blame, sql_error};
+use crate::bind::{Functions, bind_casts, bind_query, blame, sql_error};
 use crate::catalog::{Catalog, Relation, Table, closest};
 use crate::create::simple_name;
 use crate::error::SqlError;
@@ -112,14 +112,15 @@ impl Planner<'_> {
         for insert in inserts {
             let table = self.target(insert)?;
             let bound = self.bind(&insert.query, insert.emit)?;
-            let plan = fitted(bound.plan.clone(), insert, &table)?;
+            let plan = fitted(bound.plan.clone(), insert, &table, self.functions)?;
             let lowered = lowering.query(&plan, bound.emit_changes).and_then(|relation| {
                 bound.check_final(&relation.mode)?;
                 Ok(relation)
             });
             let relation = lowered.map_err(|error| {
                 let attempt = |query: &Query| {
-                    let plan = fitted(bind_query(self.catalog, self.functions, query)?, insert, &table)?;
+                    let plan = bind_query(self.catalog, self.functions, query)?;
+                    let plan = fitted(plan, insert, &table, self.functions)?;
                     Lowering::new(self.lower_options()).query(&plan, bound.emit_changes).map(drop)
                 };
                 blame(bound.query.as_ref(), error, attempt).at(Some(insert.span))
@@ -169,7 +170,12 @@ struct Target<'a> {
 }
 
 /// The query's columns as the table's: in its order, with its types, nulls where none is given.
-fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPlan, SqlError> {
+fn fitted(
+    plan: LogicalPlan,
+    insert: &Insert,
+    table: &Table,
+    functions: &Functions,
+) -> Result<LogicalPlan, SqlError> {
     let writable = table.writable();
     let targets = targets(insert, &writable, table)?;
     let given = plan.schema().columns();
@@ -191,7 +197,8 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPl
         let field = &writable[target];
         let found =
             ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
-        columns[target] = Some(fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?);
+        let column = fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?;
+        columns[target] = Some(bind_casts(column, plan.schema(), functions).map_err(sql_error)?);
     }
     let missing = columns.iter().zip(&writable).find(|(column, field)| column.is_none() && !field.is_nullable());
     if let Some((_, field)) = missing {

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use corelane_ops::Zone;
 use corelane_stream::Clock;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DataFusionError, Result, TableReference, plan_err};
@@ -37,6 +38,8 @@ pub struct Functions {
     scalars: HashMap<String, Arc<ScalarUDF>>,
     aggregates: HashMap<String, Arc<AggregateUDF>>,
     windows: HashMap<String, Arc<WindowUDF>>,
+    /// The session's time zone, if it is not UTC.
+    pub(crate) zone: Option<Zone>,
 }
 
 impl Functions {
@@ -47,6 +50,7 @@ impl Functions {
             scalars: scalar_functions(&clock, time_zone),
             aggregates,
             windows: window_udfs().map(|udf| (udf.name().to_owned(), udf)).collect(),
+            zone: time_zone.and_then(Zone::parse).flatten(),
         }
     }
 
@@ -114,7 +118,7 @@ pub(crate) struct BindContext<'a> {
 
 impl<'a> BindContext<'a> {
     pub fn new(catalog: &'a Catalog, functions: &'a Functions) -> Self {
-        let windows = Arc::new(WindowRelations::default());
+        let windows = Arc::new(WindowRelations::new(functions.zone));
         BindContext {
             catalog,
             functions,

@@ -16,6 +16,7 @@ mod rewrite;
 mod row_cast;
 mod star;
 mod supported;
+mod time_cast;
 mod window_functions;
 mod window_node;
 
@@ -47,6 +48,7 @@ pub(crate) use context::{BindContext, as_scan};
 pub(crate) use window_node::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode, is_window_column};
 
 pub(crate) use self::blame::blame;
+pub(crate) use self::casts::rewrite_expression as bind_casts;
 use self::rewrite::rewrite_expression;
 use crate::catalog::Catalog;
 use crate::error::{Span, SqlError, span_of};
