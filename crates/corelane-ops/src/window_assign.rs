@@ -40,8 +40,7 @@ impl OperatorSpec for WindowAssignSpec {
 
     fn schema(&self) -> SchemaRef {
         let bound = DataType::Timestamp(TimeUnit::Millisecond, None);
-        let added =
-            [("window_start", bound.clone()), ("window_end", bound), ("window_time", self.clock.time_type())];
+        let added = [("window_start", bound.clone()), ("window_end", bound), ("window_time", self.clock.time_type())];
         let added = added.map(|(name, data_type)| Arc::new(Field::new(name, data_type, false)));
         Arc::new(Schema::new(self.input.fields().iter().cloned().chain(added).collect::<Vec<_>>()))
     }

@@ -1,5 +1,6 @@
 //! Casts as Flink does them: to text, where Arrow's kernel writes times, booleans and doubles
-//! otherwise, of rows, whose fields go by place, and of times, some of which pass a time zone. And `-x` of an integer as `0 - x`, because
+//! otherwise, of rows, whose fields go by place, of times, some of which pass a time zone, and of
+//! text to numbers. And `-x` of an integer as `0 - x`, because
 //! Arrow's negation of the smallest one wraps.
 //!
 //! Types are needed to know which those are, so they are replaced once a plan is coerced.
@@ -17,6 +18,7 @@ use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Sc
 
 use super::context::Functions;
 use super::literals::check_constant;
+use super::number_cast::{is_exact, number_cast};
 use super::row_cast::{goes_by_place, row_cast};
 use super::time_cast::{passes_time, time_cast};
 
@@ -87,6 +89,11 @@ fn rewrite_with(
         if passes_time(&inner.get_type(schema)?, wanted, zone) {
             let safe = matches!(expression, Expr::TryCast(_));
             let call = ScalarFunction::new_udf(time_cast(wanted, zone, safe), vec![inner.as_ref().clone()]);
+            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+        }
+        if is_exact(wanted) && is_text(&inner.get_type(schema)?) {
+            let safe = matches!(expression, Expr::TryCast(_));
+            let call = ScalarFunction::new_udf(number_cast(wanted, safe), vec![inner.as_ref().clone()]);
             return Ok(Transformed::yes(Expr::ScalarFunction(call)));
         }
         if !is_text(wanted) {

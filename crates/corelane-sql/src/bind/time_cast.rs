@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ArrowPrimitiveType, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     DataType, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
@@ -153,7 +153,9 @@ fn has_zone(text: &str) -> bool {
 /// Timestamps moved by milliseconds that depend on the time, in milliseconds.
 fn moved(times: &ArrayRef, by: &mut dyn FnMut(usize, i64) -> i64) -> Result<ArrayRef> {
     Ok(match timestamp_unit(times.data_type())? {
-        TimeUnit::Second => moved_as::<TimestampSecondType>(times, by, |time| time.saturating_mul(1_000), |ms| ms / 1_000),
+        TimeUnit::Second => {
+            moved_as::<TimestampSecondType>(times, by, |time| time.saturating_mul(1_000), |ms| ms / 1_000)
+        }
         TimeUnit::Millisecond => moved_as::<TimestampMillisecondType>(times, by, |time| time, |ms| ms),
         TimeUnit::Microsecond => {
             moved_as::<TimestampMicrosecondType>(times, by, |time| time.div_euclid(1_000), |ms| ms * 1_000)
