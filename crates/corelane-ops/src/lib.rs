@@ -22,6 +22,7 @@ pub mod watermark;
 pub mod window;
 pub mod window_aggregate;
 pub mod window_assign;
+pub mod zone;
 
 pub use aggregate::{AGGREGATES, Accumulators, AggregateCall, AggregateFunction, accumulators};
 pub use bad_rows::{BadRows, grouped_source, over_source};
@@ -35,6 +36,7 @@ pub use sort_limit::{SortKey, SortLimitSpec};
 pub use union::UnionSpec;
 pub use values::ValuesSource;
 pub use watermark::{ColumnWatermark, TimeSteps};
-pub use window::Window;
+pub use window::{Window, WindowClock};
 pub use window_aggregate::{Emit, WindowAggregateSpec};
 pub use window_assign::WindowAssignSpec;
+pub use zone::{WallClock, Zone};

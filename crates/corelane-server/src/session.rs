@@ -19,7 +19,9 @@ use corelane_stream::{Clock, Dataflow, Error, ErrorKind, OptionDef, Result, Sink
 use crate::collect::collect;
 use crate::config::Settings;
 use crate::job::{QueryResult, RunningJob};
-use crate::options::{IDLE_TIMEOUT, LOCAL_TIME_ZONE, OPTIONS, SessionOption, closest_option, duration_ms};
+use crate::options::{
+    IDLE_TIMEOUT, LOCAL_TIME_ZONE, NOT_NULL_ENFORCER, OPTIONS, SessionOption, closest_option, drops_nulls, duration_ms,
+};
 use crate::world::World;
 
 /// What is done with statements that run jobs.
@@ -340,7 +342,9 @@ impl Session {
             Some(text) => Some(duration_ms(IDLE_TIMEOUT, text)?).filter(|timeout| *timeout > 0),
             None => None,
         };
-        let options = PlanOptions { workers: self.workers, idle_timeout_ms, final_results: self.final_results };
+        let nulls_dropped = self.set.get(NOT_NULL_ENFORCER).map_or(Ok(false), |value| drops_nulls(value))?;
+        let final_results = self.final_results;
+        let options = PlanOptions { workers: self.workers, idle_timeout_ms, final_results, nulls_dropped };
         Ok(Planner { catalog: &self.catalog, functions: &self.functions, options })
     }
 

@@ -128,6 +128,12 @@ pub trait SourceSpec: fmt::Debug + Send + Sync {
     /// If a metadata column is not known.
     fn with_schema(&self, schema: SchemaRef) -> Result<Arc<dyn SourceSpec>>;
 
+    /// The same source, to which a row with NULL in one of these columns is a bad row; `None` if it
+    /// never has such rows.
+    fn refusing_nulls(&self, _columns: &[&str]) -> Option<Arc<dyn SourceSpec>> {
+        None
+    }
+
     /// Lists the splits, once per job. Worker `w` is given splits `w`, `w + workers`, and so on.
     ///
     /// # Errors

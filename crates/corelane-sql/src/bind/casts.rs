@@ -1,5 +1,6 @@
 //! Casts as Flink does them: to text, where Arrow's kernel writes times, booleans and doubles
-//! otherwise, and of rows, whose fields go by place. And `-x` of an integer as `0 - x`, because
+//! otherwise, of rows, whose fields go by place, of times, some of which pass a time zone, and of
+//! text to numbers. And `-x` of an integer as `0 - x`, because
 //! Arrow's negation of the smallest one wraps.
 //!
 //! Types are needed to know which those are, so they are replaced once a plan is coerced.
@@ -7,6 +8,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use corelane_ops::Zone;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue};
 use datafusion_expr::expr::ScalarFunction;
@@ -16,7 +18,9 @@ use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Sc
 
 use super::context::Functions;
 use super::literals::check_constant;
+use super::number_cast::{is_exact, number_cast};
 use super::row_cast::{goes_by_place, row_cast};
+use super::time_cast::{passes_time, time_cast};
 
 /// The function that casts to text.
 const CAST: &str = "cast_to_string";
@@ -32,7 +36,7 @@ pub(super) fn rewrite_plan(plan: LogicalPlan, functions: &Functions) -> Result<L
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expression| {
             let name = names.save(&expression);
-            let rewritten = rewrite_with(expression, &schema, &cast)?;
+            let rewritten = rewrite_with(expression, &schema, &cast, functions.zone)?;
             Ok(if rewritten.transformed {
                 rewritten.update_data(|expression| name.restore(expression))
             } else {
@@ -45,14 +49,19 @@ pub(super) fn rewrite_plan(plan: LogicalPlan, functions: &Functions) -> Result<L
 }
 
 /// Replaces the casts of one expression.
-pub(super) fn rewrite_expression(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr> {
+pub(crate) fn rewrite_expression(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr> {
     match functions.scalar(CAST) {
-        Some(cast) => rewrite_with(expression, schema, &cast).map(|rewritten| rewritten.data),
+        Some(cast) => rewrite_with(expression, schema, &cast, functions.zone).map(|rewritten| rewritten.data),
         None => Ok(expression),
     }
 }
 
-fn rewrite_with(expression: Expr, schema: &DFSchema, cast: &Arc<ScalarUDF>) -> Result<Transformed<Expr>> {
+fn rewrite_with(
+    expression: Expr,
+    schema: &DFSchema,
+    cast: &Arc<ScalarUDF>,
+    zone: Option<Zone>,
+) -> Result<Transformed<Expr>> {
     expression.transform_up(|expression| {
         if let Expr::BinaryExpr(operation) = &expression {
             check_constant(operation, schema)?;
@@ -75,6 +84,16 @@ fn rewrite_with(expression: Expr, schema: &DFSchema, cast: &Arc<ScalarUDF>) -> R
             && goes_by_place(&inner.get_type(schema)?, wanted)
         {
             let call = ScalarFunction::new_udf(row_cast(wanted), vec![inner.as_ref().clone()]);
+            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+        }
+        if passes_time(&inner.get_type(schema)?, wanted, zone) {
+            let safe = matches!(expression, Expr::TryCast(_));
+            let call = ScalarFunction::new_udf(time_cast(wanted, zone, safe), vec![inner.as_ref().clone()]);
+            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+        }
+        if is_exact(wanted) && is_text(&inner.get_type(schema)?) {
+            let safe = matches!(expression, Expr::TryCast(_));
+            let call = ScalarFunction::new_udf(number_cast(wanted, safe), vec![inner.as_ref().clone()]);
             return Ok(Transformed::yes(Expr::ScalarFunction(call)));
         }
         if !is_text(wanted) {

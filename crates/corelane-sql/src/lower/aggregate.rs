@@ -244,6 +244,7 @@ impl Lowering {
             input: input.schema.clone(),
             time: event_time.then_some(time),
             window: traced.node.window,
+            clock: traced.node.clock,
             keys: keys.clone(),
             calls: placed.clone(),
             phase: Phase::Single,

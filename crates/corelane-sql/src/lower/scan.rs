@@ -76,7 +76,13 @@ impl Lowering {
             }
             None => None,
         };
-        let spec: Arc<dyn SourceSpec> = whole.with_schema(read.clone()).map_err(SqlError::from)?;
+        let mut spec: Arc<dyn SourceSpec> = whole.with_schema(read.clone()).map_err(SqlError::from)?;
+        let required = not_null(&table, &read);
+        if !required.is_empty()
+            && let Some(strict) = spec.refusing_nulls(&required)
+        {
+            spec = strict;
+        }
         let node = self.dataflow.add(Node {
             kind: NodeKind::Source(SourceNode { table: table.name().to_owned(), spec, watermark: strategy }),
             inputs: Vec::new(),
@@ -260,6 +266,16 @@ fn field_path(expression: &Expr) -> Option<(String, Vec<String>)> {
         }
         _ => None,
     }
+}
+
+/// The columns read that are declared NOT NULL. The plan counts on it, so the source has to see to it.
+fn not_null<'a>(table: &'a Table, read: &Schema) -> Vec<&'a str> {
+    let declared = table
+        .columns
+        .iter()
+        .filter(|column| matches!(column.source, ColumnSource::Physical(_)) && !column.field.is_nullable());
+    let names = declared.map(|column| column.field.name().as_str());
+    names.filter(|name| read.fields().find(name).is_some()).collect()
 }
 
 /// What the source is asked for: used columns in the table's order, then the position, then the origin.
