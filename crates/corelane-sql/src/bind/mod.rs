@@ -8,7 +8,6 @@ mod arithmetic;
 mod blame;
 mod cast_rules;
 mod casts;
-mod common_types;
 mod context;
 mod expressions;
 mod literals;
@@ -18,6 +17,7 @@ mod rewrite;
 mod row_cast;
 mod star;
 mod supported;
+mod unify;
 mod window_functions;
 mod window_node;
 
