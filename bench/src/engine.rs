@@ -23,6 +23,7 @@ pub fn session(workers: usize, flags: Flags<'_>) -> Result<Session> {
         file: None,
     };
     let options = SessionOptions {
+        final_results: false,
         settings: Settings::resolve(&sources).map_err(|error| anyhow!("{error}"))?,
         clock: Arc::new(SystemClock::new()),
         sets: Vec::new(),

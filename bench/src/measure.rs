@@ -90,7 +90,8 @@ pub fn fold(job: RunningJob) -> Result<(Vec<RecordBatch>, JobReport)> {
     for batch in changes {
         fold.push(batch).map_err(|error| anyhow!("the changelog is wrong: {error}"))?;
     }
-    Ok((fold.finish().map_err(|error| anyhow!("{error}"))?, report))
+    let rows = fold.finish().and_then(Iterator::collect);
+    Ok((rows.map_err(|error| anyhow!("{error}"))?, report))
 }
 
 /// Runs statements; the last job among them is handed on.

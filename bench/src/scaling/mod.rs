@@ -207,7 +207,8 @@ impl Prepared {
         for batch in changes {
             fold.push(batch).map_err(|error| anyhow::anyhow!("the changelog is wrong: {error}"))?;
         }
-        let result = fold.finish().map_err(|error| anyhow::anyhow!("{error}"))?;
+        let result = fold.finish().and_then(|rows| rows.collect::<Result<Vec<_>, _>>());
+        let result = result.map_err(|error| anyhow::anyhow!("{error}"))?;
         Answer::of(&right, keys)?.check(&result, keys)
     }
 

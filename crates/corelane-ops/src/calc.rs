@@ -49,6 +49,10 @@ impl OperatorSpec for CalcSpec {
         StateBound::Stateless
     }
 
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
     fn build(&self, context: &OperatorContext) -> Result<Box<dyn Operator>> {
         let predicate = self.predicate.as_ref().map(|predicate| Predicate::new(predicate, &self.input)).transpose()?;
         Ok(Box::new(Calc {

@@ -7,14 +7,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, Rows, SortField};
 use corelane_stream::key::hash_bytes;
 use corelane_stream::limits::BATCH_ROWS_DEFAULT;
 use corelane_stream::{ChangelogBatch, Error, Result, RowKinds};
-use hashbrown::HashTable;
+
+use crate::aggregate::key_index::KeyIndex;
+use crate::aggregate::paged::Paged;
 
 /// Folds batches of changes; its memory is linear in the rows that are left.
 pub struct ChangelogFold {
@@ -85,6 +87,41 @@ impl ChangelogFold {
         }
     }
 
+    /// The rows that are left, sorted by their columns from left to right, nulls first; as they
+    /// came if their types cannot be compared.
+    ///
+    /// # Errors
+    /// If rows cannot be encoded: a bug.
+    pub fn finish_sorted(self) -> Result<SortedRows> {
+        let schema = self.schema;
+        let (converter, rows, mut places) = match self.state {
+            State::Appended(batches) => {
+                let converter = row_converter(&schema, &mut (0..schema.fields().len()));
+                let Some(converter) = converter.ok().filter(|_| !schema.fields().is_empty()) else {
+                    return Ok(SortedRows { schema, rows: Sorted::AsTheyCame(batches.into_iter()) });
+                };
+                let mut places = Vec::with_capacity(batches.iter().map(RecordBatch::num_rows).sum());
+                let mut encoded = Vec::with_capacity(batches.len());
+                for (number, batch) in batches.into_iter().enumerate() {
+                    encoded.push(converter.convert_columns(batch.columns())?);
+                    let place = |row| Place { prefix: 0, batch: number as u32, row };
+                    places.extend((0..batch.num_rows() as u32).map(place));
+                }
+                (converter, EncodedRows::Batches(encoded), places)
+            }
+            State::Indexed(index) => {
+                let mut places = Vec::with_capacity(index.live);
+                for (at, slot) in index.occupied() {
+                    let place = Place { prefix: 0, batch: 0, row: at as u32 };
+                    places.extend(slot.arrivals().map(|_| place));
+                }
+                (index.rows, EncodedRows::Slots(index.slots), places)
+            }
+        };
+        rows.sort(&mut places);
+        Ok(SortedRows { schema, rows: Sorted::Encoded { converter, rows, order: places.into_iter() } })
+    }
+
     /// The rows that are left so far.
     ///
     /// # Errors
@@ -112,48 +149,64 @@ impl ChangelogFold {
     pub fn bytes(&self) -> usize {
         match &self.state {
             State::Appended(batches) => batches.iter().map(RecordBatch::get_array_memory_size).sum(),
-            State::Indexed(index) => index.bytes,
+            State::Indexed(index) => index.bytes + index.found.bytes(),
         }
     }
 }
 
-/// Rows of one identity.
-struct Entry {
-    hash: u64,
-    /// The encoded identity: the key, or the row.
-    identity: Box<[u8]>,
-    /// The encoded row, if it is more than its identity.
-    row: Option<Box<[u8]>>,
-    /// When each of the equal rows arrived, oldest first; never empty.
-    arrivals: VecDeque<u64>,
+/// Equal rows, or the row of a key.
+#[derive(Default)]
+struct Slot {
+    hash: u32,
+    /// How many of the bytes are the encoded key; the encoded row follows them.
+    key: u32,
+    bytes: Box<[u8]>,
+    /// When the oldest of the rows arrived; 0 if the slot is free.
+    arrived: u64,
+    /// When the others did, oldest first.
+    later: Option<Box<VecDeque<u64>>>,
 }
 
-impl Entry {
+impl Slot {
+    fn row(&self) -> &[u8] {
+        &self.bytes[self.key as usize..]
+    }
+
     fn bytes(&self) -> usize {
-        size_of::<Entry>() + size_of::<u64>() + self.identity.len() + self.row.as_ref().map_or(0, |row| row.len())
+        size_of::<Slot>() + self.bytes.len() + self.later.as_ref().map_or(0, |later| later.len() * size_of::<u64>())
+    }
+
+    fn arrivals(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.arrived).chain(self.later.iter().flat_map(|later| later.iter().copied()))
     }
 }
 
 struct Index {
     rows: RowConverter,
     key: Option<(RowConverter, Vec<usize>)>,
-    entries: HashTable<Entry>,
+    found: KeyIndex,
+    slots: Paged<Slot>,
+    free: Vec<u32>,
     arrived: u64,
     /// Rows left.
     live: usize,
-    /// Bytes of the entries, roughly.
+    /// Bytes of the slots in use, roughly.
     bytes: usize,
+}
+
+fn row_converter(schema: &SchemaRef, columns: &mut dyn Iterator<Item = usize>) -> Result<RowConverter> {
+    let fields = columns.map(|column| SortField::new(schema.field(column).data_type().clone())).collect();
+    RowConverter::new(fields).map_err(|error| Error::invalid(format!("cannot compare rows: {error}")))
 }
 
 impl Index {
     fn new(schema: &SchemaRef, key: Option<&[usize]>) -> Result<Self> {
-        let converter = |columns: &mut dyn Iterator<Item = usize>| {
-            let fields = columns.map(|column| SortField::new(schema.field(column).data_type().clone())).collect();
-            RowConverter::new(fields).map_err(|error| Error::invalid(format!("cannot compare rows: {error}")))
-        };
-        let rows = converter(&mut (0..schema.fields().len()))?;
-        let key = key.map(|key| Ok::<_, Error>((converter(&mut key.iter().copied())?, key.to_vec()))).transpose()?;
-        Ok(Index { rows, key, entries: HashTable::new(), arrived: 0, live: 0, bytes: 0 })
+        let rows = row_converter(schema, &mut (0..schema.fields().len()))?;
+        let key = key
+            .map(|key| Ok::<_, Error>((row_converter(schema, &mut key.iter().copied())?, key.to_vec())))
+            .transpose()?;
+        let (found, slots) = (KeyIndex::new(), Paged::default());
+        Ok(Index { rows, key, found, slots, free: Vec::new(), arrived: 0, live: 0, bytes: 0 })
     }
 
     fn push(&mut self, rows: &RecordBatch, kinds: Option<&RowKinds>) -> Result<()> {
@@ -168,86 +221,207 @@ impl Index {
         for row in 0..rows.num_rows() {
             let adds = kinds.is_none_or(|kinds| kinds.get(row).is_addition());
             match (&keys, adds) {
-                (None, true) => self.add(encoded.row(row).as_ref(), None),
+                (None, true) => self.add(encoded.row(row).as_ref()),
                 (None, false) => self.remove(encoded.row(row).as_ref())?,
-                (Some(keys), true) => self.add(keys.row(row).as_ref(), Some(encoded.row(row).as_ref())),
-                (Some(keys), false) => self.delete(keys, row),
+                (Some(keys), true) => self.replace(keys.row(row).as_ref(), encoded.row(row).as_ref()),
+                (Some(keys), false) => self.delete(keys.row(row).as_ref()),
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, identity: &[u8], row: Option<&[u8]>) {
-        let hash = hash_bytes(identity);
-        let arrived = self.arrived;
+    /// The slot whose bytes up to its key, or all of them, are these.
+    fn find(&self, hash: u32, identity: &[u8]) -> Option<u32> {
+        let keyed = self.key.is_some();
+        self.found.find(hash, |slot| {
+            let slot = &self.slots[slot as usize];
+            let end = if keyed { slot.key as usize } else { slot.bytes.len() };
+            slot.bytes[..end] == *identity
+        })
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        self.live += 1;
+        self.bytes += slot.bytes();
+        let hash = slot.hash;
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                u32::try_from(self.slots.len() - 1).expect("a result has fewer than 2^32 different rows")
+            }
+        };
+        self.found.insert(hash, at);
+    }
+
+    fn vacate(&mut self, at: u32) {
+        let slot = std::mem::take(&mut self.slots[at as usize]);
+        self.live -= 1;
+        self.bytes -= slot.bytes();
+        self.found.remove(slot.hash, at);
+        self.free.push(at);
+    }
+
+    fn tick(&mut self) -> u64 {
         self.arrived += 1;
-        let found = self.entries.find_mut(hash, |entry| entry.hash == hash && *entry.identity == *identity);
-        match (found, row) {
-            (Some(entry), None) => {
-                entry.arrivals.push_back(arrived);
+        self.arrived
+    }
+
+    fn add(&mut self, row: &[u8]) {
+        let (hash, arrived) = (hash_bytes(row) as u32, self.tick());
+        match self.find(hash, row) {
+            Some(at) => {
+                self.slots[at as usize].later.get_or_insert_default().push_back(arrived);
                 self.live += 1;
+                self.bytes += size_of::<u64>();
             }
-            (Some(entry), Some(row)) => {
-                self.bytes -= entry.bytes();
-                entry.row = Some(row.into());
-                entry.arrivals[0] = arrived;
-                self.bytes += entry.bytes();
-            }
-            (None, row) => {
-                let arrivals = VecDeque::from([arrived]);
-                let entry = Entry { hash, identity: identity.into(), row: row.map(Into::into), arrivals };
-                self.live += 1;
-                self.bytes += entry.bytes();
-                self.entries.insert_unique(hash, entry, |entry| entry.hash);
-            }
+            None => self.insert(Slot { hash, key: 0, bytes: row.into(), arrived, later: None }),
         }
     }
 
     /// Takes one row away. Of equal rows the oldest goes: it cannot be told which was meant.
-    fn remove(&mut self, identity: &[u8]) -> Result<()> {
-        let hash = hash_bytes(identity);
-        let found = self.entries.find_entry(hash, |entry| entry.hash == hash && *entry.identity == *identity);
-        let Ok(mut found) = found else {
+    fn remove(&mut self, row: &[u8]) -> Result<()> {
+        let Some(at) = self.find(hash_bytes(row) as u32, row) else {
             return Err(Error::internal("a row was retracted that is not there"));
         };
-        self.live -= 1;
-        if found.get().arrivals.len() == 1 {
-            self.bytes -= found.get().bytes();
-            found.remove();
-        } else {
-            found.get_mut().arrivals.pop_front();
+        let slot = &mut self.slots[at as usize];
+        match slot.later.as_mut().and_then(|later| later.pop_front()) {
+            Some(next) => {
+                slot.arrived = next;
+                self.live -= 1;
+                self.bytes -= size_of::<u64>();
+            }
+            None => self.vacate(at),
         }
         Ok(())
     }
 
-    /// Deletes by key; an upserting stream may delete what never came.
-    fn delete(&mut self, keys: &Rows, row: usize) {
-        let key = keys.row(row);
-        let hash = hash_bytes(key.as_ref());
-        if let Ok(found) = self.entries.find_entry(hash, |entry| entry.hash == hash && *entry.identity == *key.as_ref())
-        {
-            self.live -= 1;
-            self.bytes -= found.get().bytes();
-            found.remove();
+    fn replace(&mut self, key: &[u8], row: &[u8]) {
+        let (hash, arrived) = (hash_bytes(key) as u32, self.tick());
+        let bytes = [key, row].concat().into_boxed_slice();
+        match self.find(hash, key) {
+            Some(at) => {
+                let slot = &mut self.slots[at as usize];
+                self.bytes -= slot.bytes();
+                slot.bytes = bytes;
+                slot.arrived = arrived;
+                self.bytes += slot.bytes();
+            }
+            None => self.insert(Slot { hash, key: key.len() as u32, bytes, arrived, later: None }),
         }
     }
 
-    fn rows(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
-        let mut left: Vec<(u64, &[u8])> = Vec::new();
-        for entry in &self.entries {
-            let row = entry.row.as_deref().unwrap_or(&entry.identity);
-            left.extend(entry.arrivals.iter().map(|arrived| (*arrived, row)));
+    /// Deletes by key; an upserting stream may delete what never came.
+    fn delete(&mut self, key: &[u8]) {
+        if let Some(at) = self.find(hash_bytes(key) as u32, key) {
+            self.vacate(at);
         }
-        left.sort_unstable_by_key(|(arrived, _)| *arrived);
-        let parser = self.rows.parser();
-        let batches = left.chunks(BATCH_ROWS_DEFAULT).map(|chunk| {
-            let columns = self.rows.convert_rows(chunk.iter().map(|(_, row)| parser.parse(row)))?;
-            let columns = columns.iter().zip(schema.fields());
-            // The encoding knows no dictionaries; any other type comes back as it went in.
-            let columns = columns.map(|(column, field)| compute::cast(column, field.data_type()));
-            Ok(RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)?)
+    }
+
+    fn occupied(&self) -> impl Iterator<Item = (usize, &Slot)> {
+        self.slots.iter().enumerate().filter(|(_, slot)| slot.arrived != 0)
+    }
+
+    fn rows(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+        let mut left: Vec<(u64, u32)> = Vec::with_capacity(self.live);
+        for (at, slot) in self.occupied() {
+            left.extend(slot.arrivals().map(|arrived| (arrived, at as u32)));
+        }
+        left.sort_unstable();
+        let chunks = left.chunks(BATCH_ROWS_DEFAULT);
+        chunks
+            .map(|chunk| decoded(&self.rows, schema, chunk.iter().map(|(_, at)| self.slots[*at as usize].row())))
+            .collect()
+    }
+}
+
+/// The batch of these encoded rows.
+fn decoded<'a>(
+    converter: &RowConverter,
+    schema: &SchemaRef,
+    rows: impl ExactSizeIterator<Item = &'a [u8]>,
+) -> Result<RecordBatch> {
+    let parser = converter.parser();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+    let columns = converter.convert_rows(rows.map(|row| parser.parse(row)))?;
+    // The encoding knows no dictionaries; any other type comes back as it went in.
+    let columns = columns.iter().zip(schema.fields()).map(|(column, field)| compute::cast(column, field.data_type()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns.collect::<Result<_, _>>()?, &options)?)
+}
+
+/// Rows by their columns from left to right, nulls first, made as they are asked for.
+pub struct SortedRows {
+    schema: SchemaRef,
+    rows: Sorted,
+}
+
+enum Sorted {
+    /// Types that cannot be compared: as they came.
+    AsTheyCame(std::vec::IntoIter<RecordBatch>),
+    Encoded {
+        converter: RowConverter,
+        rows: EncodedRows,
+        order: std::vec::IntoIter<Place>,
+    },
+}
+
+/// Encoded rows; what comes first in the order of bytes comes first in that of columns.
+enum EncodedRows {
+    Batches(Vec<Rows>),
+    Slots(Paged<Slot>),
+}
+
+/// Where an encoded row lies, and its bytes behind those that all rows have in common: most
+/// comparisons need no look at the row.
+#[derive(Clone, Copy)]
+struct Place {
+    prefix: u64,
+    batch: u32,
+    row: u32,
+}
+
+impl EncodedRows {
+    fn get(&self, place: Place) -> &[u8] {
+        match self {
+            EncodedRows::Batches(batches) => batches[place.batch as usize].row(place.row as usize).data(),
+            EncodedRows::Slots(slots) => slots[place.row as usize].row(),
+        }
+    }
+
+    fn sort(&self, places: &mut [Place]) {
+        let Some(first) = places.first().map(|place| self.get(*place)) else { return };
+        let mut common = first.len();
+        for place in places.iter() {
+            let same = self.get(*place).iter().zip(&first[..common]).take_while(|(left, right)| left == right);
+            common = same.count();
+        }
+        for place in places.iter_mut() {
+            let rest = &self.get(*place)[common..];
+            let mut prefix = [0; 8];
+            prefix[..rest.len().min(8)].copy_from_slice(&rest[..rest.len().min(8)]);
+            place.prefix = u64::from_be_bytes(prefix);
+        }
+        places.sort_unstable_by(|left, right| {
+            left.prefix.cmp(&right.prefix).then_with(|| self.get(*left).cmp(self.get(*right)))
         });
-        batches.collect()
+    }
+}
+
+impl Iterator for SortedRows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Result<RecordBatch>> {
+        match &mut self.rows {
+            Sorted::AsTheyCame(batches) => batches.next().map(Ok),
+            Sorted::Encoded { converter, rows, order } => {
+                let chunk: Vec<Place> = order.by_ref().take(BATCH_ROWS_DEFAULT).collect();
+                let chunk = chunk.iter().map(|place| rows.get(*place));
+                (chunk.len() > 0).then(|| decoded(converter, &self.schema, chunk))
+            }
+        }
     }
 }
 

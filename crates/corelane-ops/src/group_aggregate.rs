@@ -17,7 +17,7 @@ use corelane_stream::{
 use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
-use crate::aggregate::paged::Paged;
+use crate::aggregate::paged::{PAGE, Paged};
 use crate::aggregate::{AggregateCall, describe};
 use crate::bad_rows::BadRows;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
@@ -48,6 +48,8 @@ pub struct GroupAggregateSpec {
     pub retracting: bool,
     /// Without keys, give the result of no rows if none came before the end of input.
     pub emit_empty: bool,
+    /// No one looks at results before the end of input: they go out once, then.
+    pub at_end: bool,
     pub policy: Arc<RowPolicy>,
 }
 
@@ -61,7 +63,8 @@ impl OperatorSpec for GroupAggregateSpec {
     }
 
     fn detail(&self) -> String {
-        describe(&self.input, &self.keys, &self.calls)
+        let calls = describe(&self.input, &self.keys, &self.calls);
+        if self.at_end && self.phase != Phase::Local { format!("{calls}, at the end of input") } else { calls }
     }
 
     fn schema(&self) -> SchemaRef {
@@ -110,8 +113,6 @@ impl OperatorSpec for GroupAggregateSpec {
 /// What is known of a group beside its accumulators.
 #[derive(Clone, Copy, Default)]
 struct GroupState {
-    /// Rows that were added and not taken away; only counted where rows can be taken away.
-    rows: i64,
     /// The last batch that touched it.
     touched_by: u32,
     /// Its result is out.
@@ -126,6 +127,8 @@ struct GroupAggregate {
     table: GroupTable,
     calls: CallSet,
     states: Paged<GroupState>,
+    /// Rows of each group that were added and not taken away; empty where none can be taken away.
+    rows: Paged<i64>,
     batches: u32,
     /// The group of each row of the batch at hand.
     groups: Vec<u32>,
@@ -134,6 +137,8 @@ struct GroupAggregate {
     worker: usize,
     /// The next group to be written by a snapshot.
     snapshot_at: usize,
+    /// The next group whose result goes out at the end of input.
+    emit_at: usize,
 }
 
 impl GroupAggregate {
@@ -143,12 +148,14 @@ impl GroupAggregate {
             table: GroupTable::new(spec.keys.iter().map(|key| spec.input.field(*key).data_type()))?,
             calls: CallSet::new(&spec.calls, &spec.input, spec.retracting)?,
             states: Paged::default(),
+            rows: Paged::default(),
             batches: 0,
             groups: Vec::new(),
             bad: BadRows::open(context, &spec.policy, &spec.policy.table)?,
             batch_rows: context.batch_rows,
             worker: context.worker,
             snapshot_at: 0,
+            emit_at: 0,
             spec: spec.clone(),
         })
     }
@@ -161,6 +168,9 @@ impl GroupAggregate {
         let ids = self.table.ids();
         self.calls.resize(ids);
         self.states.grow(ids);
+        if self.spec.retracting {
+            self.rows.grow(ids);
+        }
         Ok(())
     }
 
@@ -185,7 +195,7 @@ impl GroupAggregate {
         if self.spec.retracting {
             for (row, group) in self.groups.iter().enumerate() {
                 let retracts = retract.is_some_and(|retract| retract[row]);
-                self.states[*group as usize].rows += if retracts { -1 } else { 1 };
+                self.rows[*group as usize] += if retracts { -1 } else { 1 };
             }
         }
         self.calls.update(rows, &self.groups, retract)
@@ -215,7 +225,7 @@ impl GroupAggregate {
         if !self.spec.retracting {
             return Ok(());
         }
-        let vanished = touched.iter().copied().filter(|group| self.states[*group as usize].rows == 0);
+        let vanished = touched.iter().copied().filter(|group| self.rows[*group as usize] == 0);
         let vanished: Vec<u32> = vanished.collect();
         if vanished.is_empty() {
             return Ok(());
@@ -226,6 +236,33 @@ impl GroupAggregate {
         }
         self.table.remove(&vanished);
         Ok(())
+    }
+
+    /// Without keys there is a result of no rows, too.
+    fn owes_result(&self) -> bool {
+        self.spec.emit_empty && self.spec.keys.is_empty() && self.worker == 0
+    }
+
+    /// The results of all groups, a batch at a time. What is out is freed: whoever gathers it needs the room.
+    fn emit_all(&mut self, out: &mut dyn Output) -> Result<Progress> {
+        while self.emit_at < self.table.ids() {
+            if !out.has_room() {
+                return Ok(Progress::More);
+            }
+            let end = self.table.ids().min(self.emit_at + self.batch_rows);
+            let all_count = !self.spec.retracting || self.owes_result();
+            let present = |group: &u32| self.table.is_alive(*group) && (all_count || self.rows[*group as usize] > 0);
+            let groups = (self.emit_at as u32..end as u32).filter(present).collect();
+            let new = self.results(groups)?;
+            let kinds = vec![RowKind::Insert; new.groups.len()];
+            self.emit_changes(Changes { kinds, groups: new.groups, columns: new.columns }, out)?;
+            for page in self.emit_at / PAGE..end / PAGE {
+                self.table.free_page(page);
+                self.calls.free_page(page);
+            }
+            self.emit_at = end;
+        }
+        Ok(Progress::Done)
     }
 
     /// Keys, what is known of the groups, partial states.
@@ -258,12 +295,16 @@ impl Operator for GroupAggregate {
             Phase::Single | Phase::Local => self.spec.keys.iter().map(|key| rows.column(*key).clone()).collect(),
         };
         self.find_groups(&keys, rows.num_rows())?;
+        if self.spec.at_end {
+            self.accumulate(&rows, retract.as_deref())?;
+            return Ok(Progress::Done);
+        }
         let touched = self.touched();
         let emitted = touched.iter().copied().filter(|group| self.states[*group as usize].emitted).collect();
         let old = Results::of(&mut self.calls, emitted)?;
         self.accumulate(&rows, retract.as_deref())?;
         let retracting = self.spec.retracting;
-        let present = |group: &u32| !retracting || self.states[*group as usize].rows > 0;
+        let present = |group: &u32| !retracting || self.rows[*group as usize] > 0;
         let present = touched.iter().copied().filter(present).collect();
         let new = self.results(present)?;
         self.emit_changes(changes(&touched, &old, &new)?, out)?;
@@ -280,15 +321,27 @@ impl Operator for GroupAggregate {
     }
 
     fn advance(&mut self, watermark: Watermark, out: &mut dyn Output) -> Result<Progress> {
-        let owed = self.spec.emit_empty && self.spec.keys.is_empty() && self.worker == 0;
-        if watermark == Watermark::END && owed && !self.table.is_alive(0) {
+        if watermark != Watermark::END {
+            return Ok(Progress::Done);
+        }
+        let none_came = self.owes_result() && !self.table.is_alive(0);
+        if none_came {
             self.find_groups(&[], 1)?;
+        }
+        if self.spec.at_end {
+            return self.emit_all(out);
+        }
+        if none_came {
             let new = self.results(vec![0])?;
             self.states[0].emitted = !new.groups.is_empty();
             let kinds = vec![RowKind::Insert; new.groups.len()];
             self.emit_changes(Changes { kinds, groups: new.groups, columns: new.columns }, out)?;
         }
         Ok(Progress::Done)
+    }
+
+    fn resume(&mut self, out: &mut dyn Output) -> Result<Progress> {
+        self.emit_all(out)
     }
 
     fn snapshot(&mut self, state: &mut dyn StateWriter) -> Result<Progress> {
@@ -299,8 +352,9 @@ impl Operator for GroupAggregate {
             let states = self.calls.states(&groups)?;
             let schema = self.snapshot_schema(&states);
             let known = groups.iter().map(|group| self.states[*group as usize]);
+            let rows = |group: &u32| if self.spec.retracting { self.rows[*group as usize] } else { 0 };
             let mut columns = self.table.keys(&groups)?;
-            columns.push(Arc::new(Int64Array::from_iter_values(known.clone().map(|known| known.rows))));
+            columns.push(Arc::new(Int64Array::from_iter_values(groups.iter().map(rows))));
             columns.push(Arc::new(known.map(|known| Some(known.emitted)).collect::<BooleanArray>()));
             columns.extend(states);
             state.write("groups", ChangelogBatch::append(RecordBatch::try_new(schema, columns)?))?;
@@ -323,15 +377,16 @@ impl Operator for GroupAggregate {
         let rows = columns[width].as_primitive::<Int64Type>().values();
         let emitted = columns[width + 1].as_boolean();
         for (row, group) in self.groups.iter().enumerate() {
-            let known = &mut self.states[*group as usize];
-            known.rows += rows[row];
-            known.emitted |= emitted.value(row);
+            self.states[*group as usize].emitted |= emitted.value(row);
+            if self.spec.retracting {
+                self.rows[*group as usize] += rows[row];
+            }
         }
         self.calls.merge(&self.groups, &columns[width + 2..])
     }
 
     fn counters(&self) -> OperatorCounters {
-        let known = self.states.bytes();
+        let known = self.states.bytes() + self.rows.bytes();
         let mut counters = OperatorCounters {
             state_keys: self.table.len() as u64,
             state_bytes: (self.table.size_bytes() + self.calls.size_bytes() + known) as u64,

@@ -11,14 +11,20 @@ use corelane_stream::{Clock, Error, OperatorContext, Result, RowPolicy, Watermar
 
 use crate::bad_rows::BadRows;
 use crate::window::Window;
+use crate::window_assign::milliseconds;
+use crate::zone::{WallClock, Zone};
 
 /// Assigns rows to panes. Keeps the time that has passed.
 pub struct Panes {
     window: Window,
+    /// On whose wall clock panes and windows are, if not on that of the rows' times.
+    zone: Option<Zone>,
     /// The event-time column; `None` means processing time.
     time: Option<usize>,
-    /// No window that ends at or before this and a millisecond is open.
+    /// The time that has passed, by the clock of the rows.
     passed_ms: i64,
+    /// No window that ends here or before is open.
+    closed_to: i64,
     clock: Arc<dyn Clock>,
     pub bad: BadRows,
 }
@@ -26,12 +32,20 @@ pub struct Panes {
 impl Panes {
     /// # Errors
     /// If the window's sizes do not fit, or the dead-letter output cannot be opened.
-    pub fn new(window: Window, time: Option<usize>, policy: &RowPolicy, context: &OperatorContext) -> Result<Self> {
+    pub fn new(
+        window: Window,
+        zone: Option<Zone>,
+        time: Option<usize>,
+        policy: &RowPolicy,
+        context: &OperatorContext,
+    ) -> Result<Self> {
         window.check()?;
         Ok(Panes {
             window,
+            zone,
             time,
             passed_ms: Watermark::START.0,
+            closed_to: Watermark::START.0,
             clock: context.clock.clone(),
             bad: BadRows::open(context, policy, &policy.table)?,
         })
@@ -47,12 +61,21 @@ impl Panes {
 
     /// Time has passed; it never goes back.
     pub fn pass(&mut self, time_ms: i64) {
-        self.passed_ms = self.passed_ms.max(time_ms);
+        if self.passed_ms < time_ms {
+            self.passed_ms = time_ms;
+            let next = time_ms.saturating_add(1);
+            self.closed_to = self.zone.map_or(next, |zone| zone.least_from(next));
+        }
+    }
+
+    /// The first instant by the clock of the rows at which a window that ends at `end` is closed.
+    pub fn closes_at(&self, end: i64) -> i64 {
+        self.zone.map_or(end, |zone| zone.passes_ms(end))
     }
 
     /// True if no window ending at `end` can take rows any more: its last millisecond has passed.
     pub fn is_closed(&self, end: i64) -> bool {
-        end <= self.passed_ms.saturating_add(1) && self.passed_ms != Watermark::START.0
+        end <= self.closed_to && self.passed_ms != Watermark::START.0
     }
 
     /// Leaves the rows that have a time and an open window, and the pane of each.
@@ -64,10 +87,16 @@ impl Panes {
         let Some(time) = self.time else {
             // Processing time does not go back, so rows cannot be late.
             let now = self.clock.now_ms().max(self.passed_ms.saturating_add(1));
+            let now = self.zone.map_or(now, |zone| zone.local_ms(now));
             panes.resize(rows.num_rows(), self.window.pane_start(now));
             return Ok(rows);
         };
         let times = rows.column(time).clone();
+        if let Some(zone) = self.zone {
+            let mut clock = WallClock::new(zone);
+            self.fill(milliseconds(&times)?.values(), |time| clock.local_ms(time), panes);
+            return self.drop_unusable(rows, &times, panes);
+        }
         match times.data_type() {
             DataType::Timestamp(TimeUnit::Millisecond, _) => {
                 self.fill(times.as_primitive::<TimestampMillisecondType>().values(), |time| time, panes);
@@ -90,7 +119,7 @@ impl Panes {
     }
 
     /// About 1 ns a row: the pane of a row is most often that of the row before.
-    fn fill(&self, times: &[i64], milliseconds: impl Fn(i64) -> i64, panes: &mut Vec<i64>) {
+    fn fill(&self, times: &[i64], mut milliseconds: impl FnMut(i64) -> i64, panes: &mut Vec<i64>) {
         let length = self.window.pane_ms();
         let Some(first) = times.first() else { return };
         let mut pane = self.window.pane_start(milliseconds(*first));

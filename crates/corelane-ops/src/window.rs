@@ -1,8 +1,54 @@
-//! Time windows and their panes. All times are milliseconds since the epoch.
+//! Time windows and their panes. All times are milliseconds since the epoch, on the wall clock of
+//! a zone where rows have instants.
 
 use std::fmt;
 
+use arrow::datatypes::{DataType, TimeUnit};
 use corelane_stream::{Error, Result};
+
+use crate::zone::Zone;
+
+/// How windows read the times of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowClock {
+    /// They are TIMESTAMPs, and stand for themselves.
+    AsWritten,
+    /// They are instants, TIMESTAMP_LTZ, and windows follow the wall clock of a zone; `None` is UTC.
+    Wall(Option<Zone>),
+}
+
+impl WindowClock {
+    /// The zone whose wall clock the bounds of windows are times of, if it is not UTC.
+    pub fn zone(self) -> Option<Zone> {
+        match self {
+            WindowClock::AsWritten => None,
+            WindowClock::Wall(zone) => zone,
+        }
+    }
+
+    /// The type of `window_time`: that of the rows' times.
+    pub fn time_type(self) -> DataType {
+        let instant = match self {
+            WindowClock::AsWritten => None,
+            WindowClock::Wall(_) => Some("UTC".into()),
+        };
+        DataType::Timestamp(TimeUnit::Millisecond, instant)
+    }
+
+    /// The last millisecond of a window that ends at `end`, as a time of rows.
+    pub fn window_time(self, end: i64) -> i64 {
+        self.zone().map_or(end, |zone| zone.passes_ms(end)) - 1
+    }
+}
+
+impl fmt::Display for WindowClock {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.zone() {
+            Some(zone) => write!(out, ", zone={zone}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// How a row's time maps to windows `[start, end)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +110,7 @@ impl Window {
         }
     }
 
-    fn offset_ms(&self) -> i64 {
+    pub(crate) fn offset_ms(&self) -> i64 {
         match *self {
             Window::Tumble { offset_ms, .. } | Window::Hop { offset_ms, .. } | Window::Cumulate { offset_ms, .. } => {
                 offset_ms

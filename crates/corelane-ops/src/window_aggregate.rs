@@ -27,7 +27,7 @@ use crate::aggregate::{AggregateCall, describe};
 use crate::group_aggregate::Phase;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
 use crate::panes::Panes;
-use crate::window::Window;
+use crate::window::{Window, WindowClock};
 
 /// When results go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct WindowAggregateSpec {
     /// The event-time column of `input`; `None` means processing time, in a single phase.
     pub time: Option<usize>,
     pub window: Window,
+    /// How the window reads times.
+    pub clock: WindowClock,
     /// Columns of `input`.
     pub keys: Vec<usize>,
     /// Over columns of `input`.
@@ -57,8 +59,8 @@ pub struct WindowAggregateSpec {
     pub policy: Arc<RowPolicy>,
 }
 
-fn time_field(name: &str) -> Arc<Field> {
-    Arc::new(Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, None), false))
+fn time_field(name: &str, data_type: DataType) -> Arc<Field> {
+    Arc::new(Field::new(name, data_type, false))
 }
 
 impl OperatorSpec for WindowAggregateSpec {
@@ -77,20 +79,25 @@ impl OperatorSpec for WindowAggregateSpec {
             Emit::Changes => "changes",
         };
         let rest = describe(&self.input, &self.keys, &self.calls);
-        format!("window={}, time={time}, {rest}, emit={emit}", self.window)
+        format!("window={}{}, time={time}, {rest}, emit={emit}", self.window, self.clock)
     }
 
     fn schema(&self) -> SchemaRef {
         let keys = self.keys.iter().map(|key| self.input.fields()[*key].clone());
+        let bound = DataType::Timestamp(TimeUnit::Millisecond, None);
         let fields: Vec<_> = match self.phase {
             Phase::Single | Phase::Global => {
-                let times = ["window_start", "window_end", "window_time"].map(time_field);
+                let times = [
+                    time_field("window_start", bound.clone()),
+                    time_field("window_end", bound),
+                    time_field("window_time", self.clock.time_type()),
+                ];
                 keys.chain(self.calls.iter().map(|call| call.output.clone())).chain(times).collect()
             }
             Phase::Local => {
                 // A call that does not fit its arguments is reported by `build`.
                 let states = state_fields(&self.calls, &self.input).unwrap_or_default();
-                keys.chain([time_field("pane_start")]).chain(states.into_iter().map(Arc::new)).collect()
+                keys.chain([time_field("pane_start", bound)]).chain(states.into_iter().map(Arc::new)).collect()
             }
         };
         Arc::new(Schema::new(fields))
@@ -108,7 +115,7 @@ impl OperatorSpec for WindowAggregateSpec {
     }
 
     fn build(&self, context: &OperatorContext) -> Result<Box<dyn Operator>> {
-        let panes = Panes::new(self.window, self.time, &self.policy, context)?;
+        let panes = Panes::new(self.window, self.clock.zone(), self.time, &self.policy, context)?;
         match self.phase {
             Phase::Single | Phase::Global => Ok(Box::new(WindowAggregate::new(self, panes, context)?)),
             Phase::Local if self.time.is_none() => {
@@ -320,10 +327,17 @@ impl WindowAggregate {
         let column = |times: &mut dyn Iterator<Item = i64>| -> ArrayRef {
             Arc::new(TimestampMillisecondArray::from_iter_values(times))
         };
+        let clock = self.spec.clock;
+        let mut last = None;
+        let mut window_time = |end: i64| match last {
+            Some((known, time)) if known == end => time,
+            _ => last.insert((end, clock.window_time(end))).1,
+        };
+        let window_times = TimestampMillisecondArray::from_iter_values(ends.clone().map(&mut window_time));
         [
             column(&mut ends.clone().map(|end| self.spec.window.bounds_ending_at(end).start)),
-            column(&mut ends.clone()),
-            column(&mut ends.map(|end| end - 1)),
+            column(&mut { ends }),
+            Arc::new(window_times.with_data_type(clock.time_type())),
         ]
     }
 
@@ -484,7 +498,10 @@ impl Operator for WindowAggregate {
         match self.close(out)? {
             // A tick cannot stop half way: the rest goes out with the next.
             Progress::More => Ok(Some(now_ms)),
-            Progress::Done => Ok(self.due.first().copied().or(Some(now_ms + self.spec.window.pane_ms()))),
+            Progress::Done => {
+                let next = self.due.first().map(|end| self.panes.closes_at(*end));
+                Ok(next.or(Some(now_ms + self.spec.window.pane_ms())))
+            }
         }
     }
 

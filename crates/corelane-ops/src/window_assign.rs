@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray, UInt32Array,
+};
 use arrow::compute;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
 use corelane_stream::operator::StateWriter;
@@ -13,7 +15,8 @@ use corelane_stream::{
     ChangelogBatch, Error, Operator, OperatorContext, OperatorSpec, Output, Progress, Result, StateBound,
 };
 
-use crate::window::{Window, WindowBounds};
+use crate::window::{Window, WindowBounds, WindowClock};
+use crate::zone::WallClock;
 
 /// Appends the window columns to the rows of its input.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct WindowAssignSpec {
     /// The time column, a timestamp. Rows without a time are in no window.
     pub time: usize,
     pub window: Window,
+    /// How the window reads times.
+    pub clock: WindowClock,
 }
 
 impl OperatorSpec for WindowAssignSpec {
@@ -30,13 +35,13 @@ impl OperatorSpec for WindowAssignSpec {
     }
 
     fn detail(&self) -> String {
-        format!("time={}, window={}", self.input.field(self.time).name(), self.window)
+        format!("time={}, window={}{}", self.input.field(self.time).name(), self.window, self.clock)
     }
 
     fn schema(&self) -> SchemaRef {
-        let time = DataType::Timestamp(TimeUnit::Millisecond, None);
-        let added = ["window_start", "window_end", "window_time"];
-        let added = added.map(|name| Arc::new(Field::new(name, time.clone(), false)));
+        let bound = DataType::Timestamp(TimeUnit::Millisecond, None);
+        let added = [("window_start", bound.clone()), ("window_end", bound), ("window_time", self.clock.time_type())];
+        let added = added.map(|(name, data_type)| Arc::new(Field::new(name, data_type, false)));
         Arc::new(Schema::new(self.input.fields().iter().cloned().chain(added).collect::<Vec<_>>()))
     }
 
@@ -50,6 +55,7 @@ impl OperatorSpec for WindowAssignSpec {
             schema: self.schema(),
             time: self.time,
             window: self.window,
+            clock: self.clock,
             batch_rows: context.batch_rows.max(1),
             rest: None,
         }))
@@ -60,8 +66,9 @@ struct WindowAssign {
     schema: SchemaRef,
     time: usize,
     window: Window,
+    clock: WindowClock,
     batch_rows: usize,
-    /// A batch of which only the rows before this one have gone out.
+    /// A batch, the times of its rows on the windows' clock, and the first row that has not gone out.
     rest: Option<(ChangelogBatch, Int64Array, usize)>,
 }
 
@@ -98,7 +105,9 @@ impl WindowAssign {
         };
         let (rows, kinds) = taken.into_parts();
         let mut columns = rows.columns().to_vec();
-        columns.extend([bound(|window| window.start), bound(|window| window.end), bound(|window| window.end - 1)]);
+        let times = windows.iter().map(|window| self.clock.window_time(window.end));
+        let times = TimestampMillisecondArray::from_iter_values(times).with_data_type(self.clock.time_type());
+        columns.extend([bound(|window| window.start), bound(|window| window.end), Arc::new(times)]);
         let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
         Ok(match kinds {
@@ -110,7 +119,12 @@ impl WindowAssign {
 
 impl Operator for WindowAssign {
     fn process(&mut self, _port: usize, batch: ChangelogBatch, out: &mut dyn Output) -> Result<Progress> {
-        let times = milliseconds(batch.rows().column(self.time))?;
+        let mut times = milliseconds(batch.rows().column(self.time))?;
+        if let Some(zone) = self.clock.zone() {
+            let mut clock = WallClock::new(zone);
+            let local = times.values().iter().map(|time| clock.local_ms(*time));
+            times = Int64Array::new(local.collect(), times.nulls().cloned());
+        }
         self.rest = Some((batch, times, 0));
         self.emit(out)
     }
@@ -147,7 +161,12 @@ mod tests {
     use crate::testing::{Narrow, batch, context, schema, text};
 
     fn check(window: Window, batch_rows: usize, rows: &str, expected: Expect) {
-        let spec = WindowAssignSpec { input: schema("ts TIMESTAMP, k STRING"), time: 0, window };
+        let spec = WindowAssignSpec {
+            input: schema("ts TIMESTAMP, k STRING"),
+            time: 0,
+            window,
+            clock: WindowClock::AsWritten,
+        };
         let mut operator = spec.build(&context(batch_rows).0).unwrap();
         let mut out = Narrow::default();
         let progress = operator.process(0, batch(&spec.input, rows), &mut out).unwrap();

@@ -1,7 +1,8 @@
 //! Alignment of a task's channels, in time and at barriers.
 //!
 //! A task's event time is the minimum over its channels: those of all its ports, from all
-//! workers. An idle channel does not count until its next watermark. A snapshot is consistent
+//! workers. An idle channel does not count until its next watermark, and one whose producer has
+//! nothing to read never does. A snapshot is consistent
 //! only if it cuts every channel at the same barrier, so a channel that has delivered a barrier
 //! is held until all have. Holding costs latency, never memory: the held ring fills, and a full
 //! ring stops its producer.
@@ -12,6 +13,8 @@ use corelane_stream::{Barrier, Watermark};
 enum Status {
     Active,
     Idle,
+    /// Nothing but the end is to come by it.
+    Empty,
     Ended,
 }
 
@@ -37,6 +40,16 @@ impl Alignment {
     pub fn new(channels: usize) -> Alignment {
         let channel = Channel { watermark: Watermark::START, status: Status::Active, held: false };
         Alignment { channels: vec![channel; channels], passed: Watermark::START, time: Watermark::START, barrier: None }
+    }
+
+    /// Does not count a channel: nothing but the end is to come by it.
+    pub fn ignore(&mut self, channel: usize) {
+        self.channels[channel].status = Status::Empty;
+    }
+
+    /// The last true watermark passed on, if it is still the word.
+    pub fn time(&self) -> Option<Watermark> {
+        (self.passed == self.time && self.time != Watermark::START && self.time != Watermark::END).then_some(self.time)
     }
 
     /// True if nothing may be read from this channel for now.
@@ -72,7 +85,9 @@ impl Alignment {
         match active.map(|channel| channel.watermark).min() {
             Some(minimum) => minimum.max(self.time),
             None if self.channels.iter().all(|channel| channel.status == Status::Ended) => Watermark::END,
-            None => Watermark::IDLE,
+            None if self.channels.iter().any(|channel| channel.status == Status::Idle) => Watermark::IDLE,
+            // The end is all that is waited for, and results may come with it: time must not pass them by.
+            None => self.passed,
         }
     }
 
@@ -127,6 +142,19 @@ mod tests {
     #[test]
     fn all_idle_is_passed_on_and_so_is_coming_back() {
         check(2, &[(0, 5, None), (1, 5, Some(5)), (0, IDLE, None), (1, IDLE, Some(IDLE)), (0, 5, Some(5))]);
+    }
+
+    #[test]
+    fn a_channel_by_which_nothing_comes_holds_no_time_back() {
+        let mut alignment = Alignment::new(3);
+        alignment.ignore(0);
+        alignment.ignore(2);
+        assert_eq!(alignment.time(), None);
+        let mut passed = |channel, watermark| alignment.watermark(channel, Watermark(watermark));
+        assert_eq!(passed(1, 7), Some(Watermark(7)));
+        assert_eq!(passed(2, END), None);
+        assert_eq!(passed(1, END), None);
+        assert_eq!(passed(0, END), Some(Watermark::END));
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub struct WorkerBlueprint {
     slot: Slot,
     /// By node; empty for all but sources.
     splits: Vec<Vec<Split>>,
+    empty: Arc<Vec<Vec<bool>>>,
     /// By node and port; `None` for an edge that stays on its worker.
     rings: Vec<Vec<Option<EdgeRings>>>,
 }
@@ -70,6 +71,7 @@ pub fn blueprints(
             rings[worker].push(ports);
         }
     }
+    let empty = Arc::new(empty_nodes(&job.dataflow, splits, workers));
     let with_index = rings.into_iter().enumerate();
     with_index
         .map(|(index, rings)| WorkerBlueprint {
@@ -80,6 +82,7 @@ pub fn blueprints(
             doorbell: doorbells[index].clone(),
             slot: slots[index].clone(),
             splits: splits.iter().map(|splits| splits.iter().skip(index).step_by(workers).cloned().collect()).collect(),
+            empty: empty.clone(),
             rings,
         })
         .collect()
@@ -107,6 +110,23 @@ fn edge_rings(edge: &PlanEdge, configs: &[WorkerConfig], doorbells: &[Arc<Doorbe
     }
     let halves = senders.into_iter().zip(receivers);
     halves.map(|(senders, receivers)| Some(EdgeRings { senders, receivers })).collect()
+}
+
+/// By node and worker, whether no row ever leaves the node there, because there is nothing to read. Known before
+/// the first row is read, it cannot be a matter of timing which rows such a worker's silence lets through.
+fn empty_nodes(dataflow: &Dataflow, splits: &[Vec<Split>], workers: usize) -> Vec<Vec<bool>> {
+    let mut empty: Vec<Vec<bool>> = Vec::with_capacity(dataflow.nodes.len());
+    for (node, splits) in dataflow.nodes.iter().zip(splits) {
+        let on_worker = |worker: usize| match &node.kind {
+            NodeKind::Source(_) => splits.len() <= worker,
+            NodeKind::Operator(_) | NodeKind::Sink(_) => node.inputs.iter().all(|edge| match edge.exchange {
+                Exchange::Forward => empty[edge.from.0][worker],
+                _ => empty[edge.from.0].iter().all(|empty| *empty),
+            }),
+        };
+        empty.push((0..workers).map(on_worker).collect());
+    }
+    empty
 }
 
 /// The nodes whose rows are all on worker 0: what reads a `Gather`, and what follows it there.
@@ -176,7 +196,12 @@ impl WorkerBlueprint {
         let mut tasks = Vec::with_capacity(dataflow.nodes.len());
         for (node, outputs) in outputs.into_iter().enumerate() {
             let kind = &dataflow.nodes[node].kind;
-            let inputs = Inputs::new(&ports[node], &edges);
+            let inputs = Inputs::new(&ports[node], &edges).with_empty(|port, channel| {
+                let edge = &dataflow.nodes[node].inputs[port];
+                // An edge that stays on its worker has one channel.
+                let stays = edges[ports[node][port]].channels() == 1;
+                self.empty[edge.from.0][if stays { self.index } else { channel }]
+            });
             let here = self.index == 0 || !gathered[node];
             let task = self.task(node, kind, inputs, Outputs(outputs), here).map_err(|error| Failure {
                 error,

@@ -2,7 +2,8 @@
 //!
 //! Nothing is sent per row: parts are gathered per destination until they make a batch worth a
 //! message, and go out earlier only when the linger has passed or the worker has nothing to read.
-//! A watermark follows the rows it speaks of; while it waits, a newer one takes its place.
+//! A watermark follows the rows it speaks of; while it waits, a newer one takes its place, and rows
+//! may still come before it. Not so a firm one: it goes out with all that is before it.
 
 use std::collections::VecDeque;
 
@@ -49,6 +50,8 @@ pub struct Edge {
     own: usize,
     linger_ns: u64,
     counters: EdgeCounters,
+    /// Its reader wants no more rows.
+    refused: bool,
 }
 
 /// The two halves of one edge's rings that belong to one worker.
@@ -80,7 +83,17 @@ impl Edge {
             own,
             linger_ns,
             counters: EdgeCounters::default(),
+            refused: false,
         }
+    }
+
+    /// Its reader has enough; an edge from other workers cannot tell them.
+    pub fn refuse(&mut self) {
+        self.refused = self.partitioner.is_none();
+    }
+
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 
     pub fn channels(&self) -> usize {
@@ -127,11 +140,11 @@ impl Edge {
     /// # Errors
     /// If a key column's type cannot be hashed.
     pub fn push(&mut self, envelope: Envelope, now_ns: u64) -> Result<()> {
-        let Envelope { element, origin_ns, .. } = envelope;
         let Some(partitioner) = &mut self.partitioner else {
-            self.destinations[self.own].enqueue(Envelope::new(element, origin_ns));
+            self.destinations[self.own].enqueue(Envelope { sent_ns: 0, ..envelope });
             return Ok(());
         };
+        let Envelope { element, origin_ns, firm, .. } = envelope;
         match element {
             StreamElement::Batch(batch) => {
                 let destinations = &mut self.destinations;
@@ -144,7 +157,9 @@ impl Edge {
                     }
                 }
             }
-            StreamElement::Watermark(watermark) if watermark != Watermark::END && watermark != Watermark::IDLE => {
+            StreamElement::Watermark(watermark)
+                if !firm && watermark != Watermark::END && watermark != Watermark::IDLE =>
+            {
                 for destination in &mut self.destinations {
                     destination.watermark = Some(Envelope::new(element.clone(), origin_ns));
                     destination.since_ns.get_or_insert(now_ns);
@@ -152,8 +167,11 @@ impl Edge {
             }
             StreamElement::Watermark(_) | StreamElement::Barrier(_) => {
                 for index in 0..self.destinations.len() {
+                    if firm {
+                        self.destinations[index].watermark = None;
+                    }
                     self.flush(index, now_ns)?;
-                    self.destinations[index].enqueue(Envelope::new(element.clone(), origin_ns));
+                    self.destinations[index].enqueue(Envelope { firm, ..Envelope::new(element.clone(), origin_ns) });
                     self.send(index, now_ns);
                 }
             }
@@ -264,12 +282,13 @@ impl Destination {
     }
 
     /// Appends to the queue; of two watermarks in a row only the newer one stays.
-    fn enqueue(&mut self, envelope: Envelope) {
+    fn enqueue(&mut self, mut envelope: Envelope) {
         if let StreamElement::Watermark(_) = envelope.element
-            && let Some(Envelope { element: StreamElement::Watermark(last), .. }) = self.queue.back()
+            && let Some(Envelope { element: StreamElement::Watermark(last), firm, .. }) = self.queue.back()
             && *last != Watermark::IDLE
             && !matches!(envelope.element, StreamElement::Watermark(Watermark::IDLE))
         {
+            envelope.firm |= *firm;
             self.queue.pop_back();
         }
         self.queue.push_back(envelope);

@@ -6,20 +6,19 @@
 use std::collections::VecDeque;
 
 use corelane_stream::{
-    Barrier, BarrierKind, ChangelogBatch, CheckpointId, Operator, OperatorCounters, Progress, Result, StreamElement,
-    Watermark,
+    Barrier, BarrierKind, ChangelogBatch, Operator, OperatorCounters, Progress, Result, StreamElement, Watermark,
 };
 
+use crate::ring::Envelope;
 use crate::task::{Emission, Inputs, Outputs, Received, TaskContext};
 
 /// One thing to do; a snapshot and a watermark are passed on once they are done.
 enum Work {
     Process(usize, ChangelogBatch),
-    Advance(Watermark),
+    /// And whether the rows behind the watermark must stay behind it.
+    Advance(Watermark, bool),
     Idle,
     Snapshot(Barrier),
-    /// What is held back goes out, and the job stops behind it.
-    Drain(Barrier),
 }
 
 pub struct OperatorTask {
@@ -35,6 +34,8 @@ pub struct OperatorTask {
     /// True if it was given anything since it was last idle.
     dirty: bool,
     finished: bool,
+    /// It has told its inputs that it has enough.
+    refused: bool,
     /// When to call `tick` next, in milliseconds since the epoch; `None`: never.
     tick_ms: Option<i64>,
 }
@@ -50,6 +51,7 @@ impl OperatorTask {
             unfinished: None,
             dirty: false,
             finished: false,
+            refused: false,
             tick_ms,
         }
     }
@@ -88,6 +90,18 @@ impl OperatorTask {
             self.start(work, context)?;
         }
         Ok(true)
+    }
+
+    /// Tells the inputs if no row is wanted any more, by the operator or by any reader; true if
+    /// that is news.
+    pub fn refuse(&mut self, context: &mut TaskContext<'_>) -> bool {
+        let enough = self.operator.as_ref().is_some_and(|operator| operator.has_enough());
+        if self.refused || !(enough || self.outputs.are_refused(context.edges)) {
+            return false;
+        }
+        self.refused = true;
+        self.inputs.refuse(context.edges);
+        true
     }
 
     /// Lets the operator put out what it holds back; true if there was something to ask.
@@ -133,7 +147,9 @@ impl OperatorTask {
             StreamElement::Batch(batch) => self.works.push_back(Work::Process(port, batch)),
             StreamElement::Watermark(watermark) => {
                 let merged = self.inputs.alignment.watermark(channel, watermark);
-                self.works.extend(merged.map(Work::Advance));
+                // Time that has not moved is said again where rows must not come before it.
+                let again = || self.inputs.alignment.time().filter(|_| envelope.firm);
+                self.works.extend(merged.or_else(again).map(|merged| Work::Advance(merged, envelope.firm)));
                 // An ended channel is no longer waited for.
                 self.align();
             }
@@ -146,8 +162,7 @@ impl OperatorTask {
 
     fn align(&mut self) {
         if let Some(barrier) = self.inputs.alignment.aligned() {
-            let last = barrier.checkpoint == CheckpointId::FINAL;
-            self.works.push_back(if last { Work::Drain(barrier) } else { Work::Snapshot(barrier) });
+            self.works.push_back(Work::Snapshot(barrier));
         }
     }
 
@@ -162,14 +177,13 @@ impl OperatorTask {
                 let done = Work::Idle;
                 (operator.process(port, batch, out)?, done)
             }
-            Work::Advance(Watermark::IDLE) => (Progress::Done, Work::Advance(Watermark::IDLE)),
-            Work::Advance(watermark) => {
+            Work::Advance(Watermark::IDLE, firm) => (Progress::Done, Work::Advance(Watermark::IDLE, firm)),
+            Work::Advance(watermark, firm) => {
                 self.dirty = true;
-                (operator.advance(watermark, out)?, Work::Advance(watermark))
+                (operator.advance(watermark, out)?, Work::Advance(watermark, firm))
             }
             Work::Idle => (operator.idle(out)?, Work::Idle),
             Work::Snapshot(barrier) => (operator.snapshot(context.state)?, Work::Snapshot(barrier)),
-            Work::Drain(barrier) => (operator.idle(out)?, Work::Drain(barrier)),
         };
         self.settle(progress, work, context)
     }
@@ -180,9 +194,7 @@ impl OperatorTask {
         };
         let progress = match &work {
             Work::Snapshot(_) => operator.snapshot(context.state)?,
-            Work::Process(..) | Work::Advance(_) | Work::Idle | Work::Drain(_) => {
-                operator.resume(&mut self.emission)?
-            }
+            Work::Process(..) | Work::Advance(..) | Work::Idle => operator.resume(&mut self.emission)?,
         };
         self.settle(progress, work, context)
     }
@@ -197,13 +209,13 @@ impl OperatorTask {
         let origin_ns = self.emission.origin_ns;
         match work {
             Work::Process(..) | Work::Idle => Ok(()),
-            Work::Advance(watermark) => {
+            Work::Advance(watermark, firm) => {
                 self.finished = watermark == Watermark::END;
-                self.outputs.push(StreamElement::Watermark(watermark), origin_ns, context)
+                self.outputs.push(Envelope::watermark(watermark, origin_ns, firm), context)
             }
-            Work::Snapshot(barrier) | Work::Drain(barrier) => {
+            Work::Snapshot(barrier) => {
                 self.finished = barrier.kind == BarrierKind::Savepoint;
-                self.outputs.push(StreamElement::Barrier(barrier), origin_ns, context)
+                self.outputs.push(Envelope::new(StreamElement::Barrier(barrier), origin_ns), context)
             }
         }
     }
@@ -211,7 +223,7 @@ impl OperatorTask {
     fn emit(&mut self, context: &mut TaskContext<'_>) -> Result<()> {
         let origin_ns = self.emission.origin_ns;
         for batch in self.emission.batches.drain(..) {
-            self.outputs.push(StreamElement::Batch(batch), origin_ns, context)?;
+            self.outputs.push(Envelope::new(StreamElement::Batch(batch), origin_ns), context)?;
         }
         Ok(())
     }

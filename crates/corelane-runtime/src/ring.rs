@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
-use corelane_stream::StreamElement;
+use corelane_stream::{StreamElement, Watermark};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use crossbeam_utils::CachePadded;
 
@@ -21,11 +21,17 @@ pub struct Envelope {
     pub origin_ns: u64,
     /// When it entered the ring; 0 if it never left its worker.
     pub sent_ns: u64,
+    /// A watermark that has already passed rows behind it: those must not come before it.
+    pub firm: bool,
 }
 
 impl Envelope {
     pub fn new(element: StreamElement, origin_ns: u64) -> Envelope {
-        Envelope { element, origin_ns, sent_ns: 0 }
+        Envelope { element, origin_ns, sent_ns: 0, firm: false }
+    }
+
+    pub fn watermark(watermark: Watermark, origin_ns: u64, firm: bool) -> Envelope {
+        Envelope { firm, ..Envelope::new(StreamElement::Watermark(watermark), origin_ns) }
     }
 }
 
@@ -88,8 +94,6 @@ impl RingReceiver {
 
 #[cfg(test)]
 mod tests {
-    use corelane_stream::Watermark;
-
     use super::*;
 
     #[test]

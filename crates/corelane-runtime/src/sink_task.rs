@@ -102,9 +102,6 @@ impl SinkTask {
         let Some(barrier) = self.inputs.alignment.aligned() else {
             return Ok(());
         };
-        if barrier.checkpoint == CheckpointId::FINAL {
-            return self.finish();
-        }
         if let Some(sink) = &mut self.sink {
             self.prepared.extend(sink.prepare(barrier.checkpoint)?);
         }

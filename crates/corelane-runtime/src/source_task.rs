@@ -1,17 +1,21 @@
 //! A source on one worker: batches, and event time from them.
 //!
 //! Event time is kept per split and passed on as the minimum over the splits that are open and
-//! not idle, behind the batch that moved it. It never goes back.
+//! not idle, behind the batch that moved it. It never goes back. A batch with rows that are behind
+//! time is cut in front of them, so that what is late does not depend on where batches end.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use corelane_stream::{
-    ChangelogBatch, Result, Source, SourceBatch, SourceCounters, SourcePoll, StreamElement, Watermark,
+    ChangelogBatch, Result, Source, SourceBatch, SourceCounters, SourcePoll, StreamElement, TimeCut, Watermark,
     WatermarkGenerator,
 };
 
 use crate::doorbell::Bell;
-use crate::task::{DRAIN, Outputs, TaskContext};
+use crate::ring::Envelope;
+use crate::task::{Outputs, TaskContext};
 
 const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
 
@@ -48,8 +52,13 @@ pub struct SourceTask {
     seen_ns: Option<u64>,
     /// The last true watermark passed on.
     passed: Watermark,
+    /// The last watermark that was passed on as a firm one.
+    firm: Watermark,
     /// True if `IDLE` was passed on last.
     idle: bool,
+    /// The rest of a batch that was cut.
+    rest: VecDeque<Envelope>,
+    cuts: Vec<TimeCut>,
     state: State,
     outputs: Outputs,
 }
@@ -68,7 +77,10 @@ impl SourceTask {
             splits: Vec::new(),
             seen_ns: None,
             passed: Watermark::START,
+            firm: Watermark::START,
             idle: false,
+            rest: VecDeque::new(),
+            cuts: Vec::new(),
             state: State::Ready,
             outputs,
         }
@@ -95,6 +107,10 @@ impl SourceTask {
         if !self.outputs.have_room(context.edges) {
             return Ok(false);
         }
+        if !self.rest.is_empty() {
+            self.send_rest(context)?;
+            return Ok(true);
+        }
         self.seen_ns.get_or_insert(context.now_ns);
         let polled = match &mut self.source {
             Some(source) => source.poll()?,
@@ -118,13 +134,13 @@ impl SourceTask {
             }
             SourcePoll::End => {
                 self.state = State::Finished;
-                self.outputs.push(StreamElement::Watermark(Watermark::END), context.now_ns, context)?;
+                self.outputs.push(Envelope::watermark(Watermark::END, context.now_ns, false), context)?;
             }
         }
         Ok(true)
     }
 
-    /// Ends the source where it is, without an end of time.
+    /// Ends the source where it is, as if its input ended there.
     ///
     /// # Errors
     /// If what is held back cannot be sent.
@@ -133,8 +149,19 @@ impl SourceTask {
             return Ok(false);
         }
         self.state = State::Finished;
-        self.outputs.push(StreamElement::Barrier(DRAIN), context.now_ns, context)?;
+        for envelope in std::mem::take(&mut self.rest) {
+            self.outputs.push(envelope, context)?;
+        }
+        self.outputs.push(Envelope::watermark(Watermark::END, context.now_ns, false), context)?;
         Ok(true)
+    }
+
+    /// Ends the source if no reader wants its rows.
+    ///
+    /// # Errors
+    /// As for `drain`.
+    pub fn end_if_refused(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        if self.outputs.are_refused(context.edges) { self.drain(context) } else { Ok(false) }
     }
 
     /// Stops counting splits that have been silent for too long; true if that moved event time.
@@ -143,7 +170,7 @@ impl SourceTask {
     /// If what is held back cannot be sent.
     pub fn check_idle(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
         let timed = self.time.as_ref().is_some_and(|time| time.idle_timeout_ms.is_some());
-        if !timed || self.is_finished() || !self.outputs.have_room(context.edges) {
+        if !timed || self.is_finished() || !self.rest.is_empty() || !self.outputs.have_room(context.edges) {
             return Ok(false);
         }
         self.pass_time(context)
@@ -179,21 +206,62 @@ impl SourceTask {
         if self.splits.len() <= split {
             self.splits.resize(split + 1, None);
         }
-        self.seen_ns = Some(context.now_ns);
+        let now_ns = context.now_ns;
+        self.seen_ns = Some(now_ns);
+        let time = self.splits[split].get_or_insert(SplitTime { watermark: Watermark::START, seen_ns: now_ns });
+        time.seen_ns = now_ns;
+        let reached = time.watermark.max(self.passed);
         let observed = match &mut self.time {
-            Some(time) => time.generator.observe(&rows)?,
+            Some(time) => time.generator.observe(&rows, reached, &mut self.cuts)?,
             None => None,
         };
-        let seen_ns = context.now_ns;
-        let time = self.splits[split].get_or_insert(SplitTime { watermark: Watermark::START, seen_ns });
-        time.seen_ns = seen_ns;
-        time.watermark = time.watermark.max(observed.unwrap_or(Watermark::START));
+        let mut sent = 0;
+        for cut in std::mem::take(&mut self.cuts) {
+            self.advance(split, cut.watermark);
+            let Some(watermark) = self.time(now_ns).filter(|time| *time != Watermark::IDLE && self.firm < *time) else {
+                continue;
+            };
+            self.queue(rows.slice(sent, cut.row - sent), now_ns);
+            sent = cut.row;
+            (self.passed, self.firm, self.idle) = (watermark, watermark, false);
+            self.rest.push_back(Envelope::watermark(watermark, now_ns, true));
+        }
+        self.queue(if sent == 0 { rows } else { rows.slice(sent, rows.num_rows() - sent) }, now_ns);
+        self.advance(split, observed.unwrap_or(Watermark::START));
+        let moved = self.moved_time(now_ns);
+        self.rest.extend(moved.map(|watermark| Envelope::watermark(watermark, now_ns, false)));
+        self.send_rest(context)
+    }
+
+    /// Time of a split that is open; it never goes back.
+    fn advance(&mut self, split: usize, watermark: Watermark) {
+        if let Some(time) = &mut self.splits[split] {
+            time.watermark = time.watermark.max(watermark);
+        }
+    }
+
+    fn queue(&mut self, rows: RecordBatch, now_ns: u64) {
         if rows.num_rows() > 0 {
             let batch = ChangelogBatch::append(rows);
-            self.outputs.push(StreamElement::Batch(batch), context.now_ns, context)?;
+            self.rest.push_back(Envelope::new(StreamElement::Batch(batch), now_ns));
         }
-        self.pass_time(context)?;
+    }
+
+    /// Sends what waits: a batch if there is room, and the watermarks behind it.
+    fn send_rest(&mut self, context: &mut TaskContext<'_>) -> Result<()> {
+        while let Some(envelope) = self.rest.pop_front() {
+            let behind = matches!(envelope.element, StreamElement::Watermark(_));
+            if !behind && !self.outputs.have_room(context.edges) {
+                self.rest.push_front(envelope);
+                break;
+            }
+            self.outputs.push(envelope, context)?;
+        }
         Ok(())
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.is_vacant())
     }
 
     fn idle_timeout_ns(&self) -> Option<u64> {
@@ -201,35 +269,47 @@ impl SourceTask {
         Some(timeout_ms.saturating_mul(NANOSECONDS_PER_MILLISECOND))
     }
 
-    /// Passes event time on if it moved; true if it did.
-    fn pass_time(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+    /// Event time of the splits together, or `IDLE`; `None` if there is nothing to say of it.
+    fn time(&self, now_ns: u64) -> Option<Watermark> {
         if self.time.is_none() || self.source.as_ref().is_some_and(|source| source.holds_time()) {
-            return Ok(false);
+            return None;
         }
-        let now_ns = context.now_ns;
         let timeout_ns = self.idle_timeout_ns();
         let silent = |seen_ns: u64| timeout_ns.is_some_and(|timeout_ns| seen_ns.saturating_add(timeout_ns) <= now_ns);
         let counted = self.splits.iter().flatten().filter(|split| !silent(split.seen_ns));
-        let watermark = match counted.map(|split| split.watermark).min() {
-            Some(watermark) => watermark.max(self.passed),
-            None if self.seen_ns.is_some_and(silent) => Watermark::IDLE,
-            None => return Ok(false),
-        };
+        match counted.map(|split| split.watermark).min() {
+            Some(watermark) => Some(watermark.max(self.passed)),
+            None if self.seen_ns.is_some_and(silent) || self.is_vacant() => Some(Watermark::IDLE),
+            None => None,
+        }
+    }
+
+    /// Event time if it moved since it was passed on last.
+    fn moved_time(&mut self, now_ns: u64) -> Option<Watermark> {
+        let watermark = self.time(now_ns)?;
         if watermark == Watermark::IDLE {
             if self.idle {
-                return Ok(false);
+                return None;
             }
             self.idle = true;
         } else {
             // A source that was idle repeats its watermark, so that it is counted again.
             let moved = self.passed < watermark || self.idle;
             if !moved || watermark == Watermark::START {
-                return Ok(false);
+                return None;
             }
             self.passed = watermark;
             self.idle = false;
         }
-        self.outputs.push(StreamElement::Watermark(watermark), now_ns, context)?;
+        Some(watermark)
+    }
+
+    /// Passes event time on if it moved; true if it did.
+    fn pass_time(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        let Some(watermark) = self.moved_time(context.now_ns) else {
+            return Ok(false);
+        };
+        self.outputs.push(Envelope::watermark(watermark, context.now_ns, false), context)?;
         Ok(true)
     }
 }

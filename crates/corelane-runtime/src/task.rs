@@ -5,7 +5,7 @@
 
 use corelane_stream::limits::LOCAL_QUEUE_ELEMENTS;
 use corelane_stream::operator::StateWriter;
-use corelane_stream::{Barrier, BarrierKind, ChangelogBatch, CheckpointId, Output, Result, StreamElement, Watermark};
+use corelane_stream::{ChangelogBatch, Output, Result, StreamElement, Watermark};
 
 use crate::alignment::Alignment;
 use crate::edge::Edge;
@@ -14,10 +14,6 @@ use crate::operator_task::OperatorTask;
 use crate::ring::Envelope;
 use crate::sink_task::SinkTask;
 use crate::source_task::SourceTask;
-
-/// The last barrier of a job that is told to finish what it has read: nothing follows it, and no
-/// window closes because of it.
-pub const DRAIN: Barrier = Barrier { checkpoint: CheckpointId::FINAL, kind: BarrierKind::Savepoint };
 
 pub enum Task {
     Source(SourceTask),
@@ -71,6 +67,21 @@ impl Inputs {
         Inputs { channels, alignment, next: 0 }
     }
 
+    /// The same, told by which of a port's channels nothing but the end is to come.
+    pub fn with_empty(mut self, empty: impl Fn(usize, usize) -> bool) -> Inputs {
+        for (index, inlet) in self.channels.iter().enumerate() {
+            if empty(inlet.port, inlet.channel) {
+                self.alignment.ignore(index);
+            }
+        }
+        self
+    }
+
+    /// Tells whoever feeds this task alone that it has enough.
+    pub fn refuse(&self, edges: &mut [Edge]) {
+        self.channels.iter().for_each(|inlet| edges[inlet.edge].refuse());
+    }
+
     /// True if any channel that is not held has an element.
     pub fn is_ready(&self, edges: &[Edge]) -> bool {
         let mut channels = self.channels.iter().enumerate();
@@ -106,6 +117,11 @@ impl Inputs {
 pub struct Outputs(pub Vec<usize>);
 
 impl Outputs {
+    /// True if every reader has said that it wants no more rows.
+    pub fn are_refused(&self, edges: &[Edge]) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|edge| edges[*edge].is_refused())
+    }
+
     pub fn have_room(&self, edges: &[Edge]) -> bool {
         self.0.iter().all(|edge| edges[*edge].has_room())
     }
@@ -114,8 +130,8 @@ impl Outputs {
     ///
     /// # Errors
     /// If a key column's type cannot be hashed.
-    pub fn push(&self, element: StreamElement, origin_ns: u64, context: &mut TaskContext<'_>) -> Result<()> {
-        match &element {
+    pub fn push(&self, envelope: Envelope, context: &mut TaskContext<'_>) -> Result<()> {
+        match &envelope.element {
             StreamElement::Batch(batch) => {
                 context.metrics.rows_out += batch.num_rows() as u64;
                 context.metrics.batches_out += 1;
@@ -127,9 +143,9 @@ impl Outputs {
             return Ok(());
         };
         for edge in others {
-            context.edges[*edge].push(Envelope::new(element.clone(), origin_ns), context.now_ns)?;
+            context.edges[*edge].push(envelope.clone(), context.now_ns)?;
         }
-        context.edges[*last].push(Envelope::new(element, origin_ns), context.now_ns)
+        context.edges[*last].push(envelope, context.now_ns)
     }
 }
 

@@ -249,12 +249,32 @@ impl Worker {
             let node = end - 1;
             if self.run_task(node, now_ns)? {
                 runs += 1;
+                self.pass_refusal(node, now_ns)?;
                 end = self.last_reader[node] + 1;
             } else {
                 end -= 1;
             }
         }
         Ok(runs > 0)
+    }
+
+    /// If a task has enough, tells those that work for it alone, up to their sources.
+    fn pass_refusal(&mut self, node: usize, now_ns: &mut u64) -> Result<()> {
+        let mut news = false;
+        self.with_task(node, now_ns, |task, context| {
+            if let Task::Operator(task) = task {
+                news = task.refuse(context);
+            }
+            Ok(false)
+        })?;
+        for before in (0..node).rev().filter(|_| news) {
+            self.with_task(before, now_ns, |task, context| match task {
+                Task::Source(task) => task.end_if_refused(context),
+                Task::Operator(task) => Ok(task.refuse(context)),
+                Task::Sink(_) => Ok(false),
+            })?;
+        }
+        Ok(())
     }
 
     fn run_task(&mut self, node: usize, now_ns: &mut u64) -> Result<bool> {

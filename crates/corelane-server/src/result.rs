@@ -3,17 +3,13 @@
 
 use std::fmt;
 
-use arrow::array::{RecordBatch, UInt64Array};
-use arrow::compute;
 use arrow::datatypes::SchemaRef;
-use arrow::row::{RowConverter, SortField};
 use corelane_ops::ChangelogFold;
-use corelane_stream::limits::BATCH_ROWS_DEFAULT;
+use corelane_ops::fold::SortedRows;
 use corelane_stream::{ChangelogBatch, ChangelogMode, Result};
 
 /// Takes a changelog and gives the rows that are left of it.
 pub struct ResultFold {
-    schema: SchemaRef,
     fold: ChangelogFold,
 }
 
@@ -28,10 +24,10 @@ impl ResultFold {
     /// If a column's type cannot be compared.
     pub fn new(schema: SchemaRef, mode: &ChangelogMode) -> Result<ResultFold> {
         let fold = match mode {
-            ChangelogMode::Append | ChangelogMode::Retract => ChangelogFold::new(schema.clone()),
-            ChangelogMode::Upsert(key) => ChangelogFold::upsert(schema.clone(), key.clone())?,
+            ChangelogMode::Append | ChangelogMode::Retract => ChangelogFold::new(schema),
+            ChangelogMode::Upsert(key) => ChangelogFold::upsert(schema, key.clone())?,
         };
-        Ok(ResultFold { schema, fold })
+        Ok(ResultFold { fold })
     }
 
     /// # Errors
@@ -45,26 +41,15 @@ impl ResultFold {
     ///
     /// # Errors
     /// If rows cannot be sorted.
-    pub fn finish(self) -> Result<Vec<RecordBatch>> {
-        let rows = compute::concat_batches(&self.schema, &self.fold.finish()?)?;
-        let fields: Vec<SortField> =
-            self.schema.fields().iter().map(|field| SortField::new(field.data_type().clone())).collect();
-        if fields.is_empty() || !RowConverter::supports_fields(&fields) {
-            return Ok(vec![rows]);
-        }
-        let encoded = RowConverter::new(fields)?.convert_columns(rows.columns())?;
-        let mut order: Vec<u64> = (0..rows.num_rows() as u64).collect();
-        order.sort_by(|left, right| encoded.row(*left as usize).cmp(&encoded.row(*right as usize)));
-        let sorted = compute::take_record_batch(&rows, &UInt64Array::from(order))?;
-        let starts = (0..sorted.num_rows()).step_by(BATCH_ROWS_DEFAULT);
-        Ok(starts.map(|start| sorted.slice(start, BATCH_ROWS_DEFAULT.min(sorted.num_rows() - start))).collect())
+    pub fn finish(self) -> Result<SortedRows> {
+        self.fold.finish_sorted()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
     use corelane_stream::RowKind::{self, Delete, Insert, UpdateAfter, UpdateBefore};
     use std::sync::Arc;
 
@@ -83,7 +68,7 @@ mod tests {
             let counts = batch.column(1).as_any().downcast_ref::<Int64Array>().unwrap().clone();
             (0..batch.num_rows()).map(|row| (names.value(row).to_string(), counts.value(row))).collect()
         };
-        fold.finish().unwrap().into_iter().flat_map(rows).collect()
+        fold.finish().unwrap().flat_map(|batch| rows(batch.unwrap())).collect()
     }
 
     #[test]

@@ -19,7 +19,9 @@ use corelane_stream::{Clock, Dataflow, Error, ErrorKind, OptionDef, Result, Sink
 use crate::collect::collect;
 use crate::config::Settings;
 use crate::job::{QueryResult, RunningJob};
-use crate::options::{IDLE_TIMEOUT, LOCAL_TIME_ZONE, OPTIONS, SessionOption, closest_option, duration_ms};
+use crate::options::{
+    IDLE_TIMEOUT, LOCAL_TIME_ZONE, NOT_NULL_ENFORCER, OPTIONS, SessionOption, closest_option, drops_nulls, duration_ms,
+};
 use crate::world::World;
 
 /// What is done with statements that run jobs.
@@ -36,6 +38,9 @@ pub enum Effect {
 pub struct SessionOptions {
     pub settings: Settings,
     pub clock: Arc<dyn Clock>,
+    /// The rows of bare SELECTs over bounded input are looked at when it has ended: aggregates
+    /// then give no changes on the way.
+    pub final_results: bool,
     /// As if the script began with these `SET`s.
     pub sets: Vec<(String, String)>,
     pub effect: Effect,
@@ -53,6 +58,7 @@ pub struct Session {
     catalog: Catalog,
     functions: Functions,
     runtime: RuntimeConfig,
+    final_results: bool,
     facts: MachineFacts,
     workers: usize,
     effect: Effect,
@@ -180,6 +186,7 @@ impl Session {
             catalog: Catalog::new(Arc::new(World)),
             functions: Functions::new(options.clock.clone(), None),
             runtime,
+            final_results: options.final_results,
             facts,
             workers,
             effect: options.effect,
@@ -335,7 +342,9 @@ impl Session {
             Some(text) => Some(duration_ms(IDLE_TIMEOUT, text)?).filter(|timeout| *timeout > 0),
             None => None,
         };
-        let options = PlanOptions { workers: self.workers, idle_timeout_ms };
+        let nulls_dropped = self.set.get(NOT_NULL_ENFORCER).map_or(Ok(false), |value| drops_nulls(value))?;
+        let final_results = self.final_results;
+        let options = PlanOptions { workers: self.workers, idle_timeout_ms, final_results, nulls_dropped };
         Ok(Planner { catalog: &self.catalog, functions: &self.functions, options })
     }
 

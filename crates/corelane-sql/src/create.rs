@@ -1,5 +1,6 @@
 //! `CREATE TABLE` and `CREATE VIEW`: from declarations to checked catalog entries.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -46,6 +47,8 @@ struct Declaration {
     options: TableOptions,
     partitioned_by: Vec<String>,
     primary_key: Vec<String>,
+    /// What the connector noted as it inferred the columns.
+    metadata: HashMap<String, String>,
 }
 
 /// Checks a declaration and makes the table.
@@ -65,6 +68,7 @@ pub fn create_table(
             .infer_schema(&declaration.options)
             .map_err(|error| SqlError::from(error).at_node(&statement.name))?;
         declaration.columns = physical_columns(&schema);
+        declaration.metadata.clone_from(schema.metadata());
     }
     complete(catalog, functions, declaration, statement, Backing::Connector(connector), text)
 }
@@ -388,7 +392,7 @@ fn assemble(
     let policy = catalog.connectors.row_policy(&name, &declaration.options)?;
     let definition = TableDefinition {
         name,
-        schema: Arc::new(Schema::new(physical)),
+        schema: Arc::new(Schema::new_with_metadata(physical, declaration.metadata)),
         options: declaration.options,
         partitioned_by: declaration.partitioned_by,
         primary_key: declaration.primary_key,
@@ -432,6 +436,7 @@ fn inherited(catalog: &Catalog, like: &LikeClause) -> Result<Declaration, SqlErr
     }
     if included(LikeFeature::Options) {
         declaration.options = base.definition.options.clone();
+        declaration.metadata.clone_from(base.definition.schema.metadata());
     }
     if included(LikeFeature::Partitions) {
         declaration.partitioned_by = base.definition.partitioned_by.clone();
@@ -454,7 +459,8 @@ pub(crate) fn infer_table(catalog: &Catalog, path: &str) -> Result<Table, SqlErr
     let options = catalog.connectors.options_for_path(path)?;
     let connector = catalog.connectors.connector("filesystem")?;
     let schema = connector.infer_schema(&options)?;
-    let declaration = Declaration { columns: physical_columns(&schema), options, ..Declaration::default() };
+    let (columns, metadata) = (physical_columns(&schema), schema.metadata().clone());
+    let declaration = Declaration { columns, options, metadata, ..Declaration::default() };
     assemble(catalog, path.to_owned(), declaration, Backing::Connector(connector), path)
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use corelane_stream::{ChangelogMode, Dataflow, SinkSpec, sql_type};
 use datafusion_common::{Column, ExprSchema};
-use datafusion_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion_expr::utils::conjunction;
+use datafusion_expr::{Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Query;
 
-use crate::bind::{Functions, bind_query, blame, sql_error};
+use crate::bind::{Functions, bind_casts, bind_query, blame, not_null, sql_error};
 use crate::catalog::{Catalog, Relation, Table, closest};
 use crate::create::simple_name;
 use crate::error::SqlError;
@@ -21,6 +22,10 @@ pub struct PlanOptions {
     pub workers: usize,
     /// `table.exec.source.idle-timeout`.
     pub idle_timeout_ms: Option<u64>,
+    /// Whoever reads a query's result looks at it when its input has ended, and not before.
+    pub final_results: bool,
+    /// `table.exec.sink.not-null-enforcer` is DROP: rows with NULL for a NOT NULL column are left out.
+    pub nulls_dropped: bool,
 }
 
 /// Plans statements against a catalog.
@@ -89,7 +94,8 @@ impl Planner<'_> {
         sink: Arc<dyn SinkSpec>,
     ) -> Result<(Dataflow, ChangelogMode), SqlError> {
         let lowered = |plan: &LogicalPlan| {
-            let mut lowering = Lowering::new(self.lower_options());
+            let final_results = self.options.final_results;
+            let mut lowering = Lowering::new(LowerOptions { final_results, ..self.lower_options() });
             let relation = lowering.query(plan, query.emit_changes)?;
             let mode = lowering.sink(vec![relation], name, sink.clone())?;
             query.check_final(&mode)?;
@@ -112,14 +118,15 @@ impl Planner<'_> {
         for insert in inserts {
             let table = self.target(insert)?;
             let bound = self.bind(&insert.query, insert.emit)?;
-            let plan = fitted(bound.plan.clone(), insert, &table)?;
+            let plan = fitted(bound.plan.clone(), insert, &table, self)?;
             let lowered = lowering.query(&plan, bound.emit_changes).and_then(|relation| {
                 bound.check_final(&relation.mode)?;
                 Ok(relation)
             });
             let relation = lowered.map_err(|error| {
                 let attempt = |query: &Query| {
-                    let plan = fitted(bind_query(self.catalog, self.functions, query)?, insert, &table)?;
+                    let plan = bind_query(self.catalog, self.functions, query)?;
+                    let plan = fitted(plan, insert, &table, self)?;
                     Lowering::new(self.lower_options()).query(&plan, bound.emit_changes).map(drop)
                 };
                 blame(bound.query.as_ref(), error, attempt).at(Some(insert.span))
@@ -137,7 +144,8 @@ impl Planner<'_> {
     }
 
     fn lower_options(&self) -> LowerOptions {
-        LowerOptions { workers: self.options.workers, idle_timeout_ms: self.options.idle_timeout_ms }
+        let PlanOptions { workers, idle_timeout_ms, .. } = self.options;
+        LowerOptions { workers, idle_timeout_ms, final_results: false }
     }
 
     fn target(&self, insert: &Insert) -> Result<Arc<Table>, SqlError> {
@@ -169,7 +177,7 @@ struct Target<'a> {
 }
 
 /// The query's columns as the table's: in its order, with its types, nulls where none is given.
-fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPlan, SqlError> {
+fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'_>) -> Result<LogicalPlan, SqlError> {
     let writable = table.writable();
     let targets = targets(insert, &writable, table)?;
     let given = plan.schema().columns();
@@ -186,14 +194,26 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPl
         ))
         .at(Some(insert.span)));
     }
+    let keys = &table.definition.primary_key;
+    let required = |field: &FieldRef| !field.is_nullable() || keys.contains(field.name());
+    let mut without_nulls = Vec::new();
     let mut columns: Vec<Option<Expr>> = vec![None; writable.len()];
     for (column, target) in given.into_iter().zip(targets) {
         let field = &writable[target];
         let found =
             ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
-        columns[target] = Some(fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?);
+        let column = fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?;
+        let column = bind_casts(column, plan.schema(), planner.functions).map_err(sql_error)?;
+        columns[target] = Some(if !required(field) || !column.nullable(plan.schema()).map_err(sql_error)? {
+            column
+        } else if planner.options.nulls_dropped {
+            without_nulls.push(column.clone().is_not_null());
+            column
+        } else {
+            not_null(column, table.name(), field.name())
+        });
     }
-    let missing = columns.iter().zip(&writable).find(|(column, field)| column.is_none() && !field.is_nullable());
+    let missing = columns.iter().zip(&writable).find(|(column, field)| column.is_none() && required(field));
     if let Some((_, field)) = missing {
         return Err(SqlError::new(format!("column {:?} is NOT NULL, and the INSERT gives it no value", field.name()))
             .with_hint("name it among the columns")
@@ -204,7 +224,11 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table) -> Result<LogicalPl
         None => Expr::Cast(Cast::new(Box::new(lit(datafusion_common::ScalarValue::Null)), field.data_type().clone()))
             .alias(field.name()),
     });
-    LogicalPlanBuilder::from(plan).project(columns).and_then(LogicalPlanBuilder::build).map_err(sql_error)
+    let mut builder = LogicalPlanBuilder::from(plan);
+    if let Some(predicate) = conjunction(without_nulls) {
+        builder = builder.filter(predicate).map_err(sql_error)?;
+    }
+    builder.project(columns).and_then(LogicalPlanBuilder::build).map_err(sql_error)
 }
 
 fn targets(insert: &Insert, writable: &[FieldRef], table: &Table) -> Result<Vec<usize>, SqlError> {

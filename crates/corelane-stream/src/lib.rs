@@ -29,7 +29,7 @@ pub use origin::OriginDetail;
 pub use row_errors::{BadRow, LateRows, OnError, RowErrors, RowErrorsFactory, RowPolicy};
 pub use sink::{Committable, Sink, SinkContext, SinkSpec};
 pub use source::{
-    Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec, Split, WatermarkGenerator,
+    Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec, Split, TimeCut, WatermarkGenerator,
     WatermarkStrategy,
 };
 pub use sql_type::sql_type;

@@ -111,6 +111,11 @@ pub trait Operator {
         Err(Error::internal("this operator has no snapshot"))
     }
 
+    /// True once no row that may still come changes what it gives: whoever works for it alone can stop.
+    fn has_enough(&self) -> bool {
+        false
+    }
+
     /// What it counted so far.
     fn counters(&self) -> OperatorCounters {
         OperatorCounters::default()
@@ -179,6 +184,11 @@ pub trait OperatorSpec: fmt::Debug + Send + Sync {
 
     /// What bounds its state.
     fn state(&self) -> StateBound;
+
+    /// True if rows leave in the order in which they came, and none is added.
+    fn keeps_order(&self) -> bool {
+        false
+    }
 
     /// True if it must be told of processing time.
     fn needs_ticks(&self) -> bool {

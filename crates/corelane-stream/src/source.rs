@@ -62,6 +62,12 @@ pub trait Source {
         false
     }
 
+    /// True while there is nothing that this worker could read, though there may be later: event
+    /// time does not wait for it.
+    fn is_vacant(&self) -> bool {
+        false
+    }
+
     /// What is left to read, positions included.
     fn snapshot(&self) -> Vec<Split>;
 
@@ -122,6 +128,12 @@ pub trait SourceSpec: fmt::Debug + Send + Sync {
     /// If a metadata column is not known.
     fn with_schema(&self, schema: SchemaRef) -> Result<Arc<dyn SourceSpec>>;
 
+    /// The same source, to which a row with NULL in one of these columns is a bad row; `None` if it
+    /// never has such rows.
+    fn refusing_nulls(&self, _columns: &[&str]) -> Option<Arc<dyn SourceSpec>> {
+        None
+    }
+
     /// Lists the splits, once per job. Worker `w` is given splits `w`, `w + workers`, and so on.
     ///
     /// # Errors
@@ -146,11 +158,22 @@ pub trait WatermarkStrategy: fmt::Debug + Send + Sync {
     fn build(&self, clock: Arc<dyn Clock>) -> Result<Box<dyn WatermarkGenerator>>;
 }
 
+/// A row of a batch that is behind time: the rows before it have brought time to where it may be late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeCut {
+    pub row: usize,
+    /// How far time has come in front of the row.
+    pub watermark: Watermark,
+}
+
 /// One worker's generator; it keeps no state between batches, the runtime keeps one maximum per split.
 pub trait WatermarkGenerator {
-    /// The largest watermark among these rows; `None` if none of them has one.
+    /// The largest watermark among these rows; `None` if none of them has one. To `cuts` it appends, in order, the
+    /// rows that may be late, given that time had `reached` so far; of rows for which that makes no
+    /// difference to the one before, only the first.
     ///
     /// # Errors
     /// If the expression fails on every row's evaluation for a reason other than data.
-    fn observe(&mut self, rows: &RecordBatch) -> Result<Option<Watermark>>;
+    fn observe(&mut self, rows: &RecordBatch, reached: Watermark, cuts: &mut Vec<TimeCut>)
+    -> Result<Option<Watermark>>;
 }

@@ -91,7 +91,13 @@ fn settings() -> String {
 /// The rows of a statement that lists one of the program's tables: the pages show what it shows.
 fn shown(sql: &str) -> Result<Vec<Vec<String>>, Failed> {
     let settings = Settings::resolve(&Sources::default())?;
-    let options = SessionOptions { settings, clock: Arc::new(SystemClock::new()), sets: vec![], effect: Effect::Run };
+    let options = SessionOptions {
+        settings,
+        clock: Arc::new(SystemClock::new()),
+        final_results: false,
+        sets: vec![],
+        effect: Effect::Run,
+    };
     let mut session = Session::new(options)?;
     let script = session.script("reference", sql)?;
     let mut rows = Vec::new();

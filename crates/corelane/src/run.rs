@@ -10,7 +10,7 @@ use corelane_server::{
     SystemClock,
 };
 
-use crate::arguments::{ExplainArguments, RunArguments, ScriptArguments};
+use crate::arguments::{ExplainArguments, Format, RunArguments, ScriptArguments};
 use crate::exit::{Exit, Failed, reason};
 use crate::output::{Destination, Layout, Results, Shape};
 use crate::progress::{self, Progress, Summary};
@@ -29,6 +29,7 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failed> {
     let options = SessionOptions {
         settings: settings::load(&arguments.runtime)?,
         clock: Arc::new(SystemClock::new()),
+        final_results: arguments.format != Some(Format::Changelog),
         sets: arguments.script.sets.clone(),
         effect: effect(&arguments),
     };

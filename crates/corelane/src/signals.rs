@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::SignalsInfo;
@@ -15,6 +15,10 @@ use crate::exit::{Exit, Failed};
 
 /// How long a job may take to throw away what it has not committed.
 const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// A signal that the same sender repeats within this time is the same request: `timeout` signals a
+/// program and then its group, which is the program again.
+const ECHO: Duration = Duration::from_millis(100);
 
 /// What the user asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +46,17 @@ impl Interrupts {
         let interrupts = Interrupts { count: Arc::new(AtomicUsize::new(0)) };
         let count = Arc::clone(&interrupts.count);
         let listen = move || {
-            for _signal in signals.forever() {
+            let mut last: Option<(i32, i32, Instant)> = None;
+            for signal in signals.forever() {
+                // SAFETY: both signals come with the sender's number, 0 for the kernel's own.
+                let sender = unsafe { signal.si_pid() };
+                let echo = last.is_some_and(|(number, from, at)| {
+                    number == signal.si_signo && from == sender && at.elapsed() < ECHO
+                });
+                if echo {
+                    continue;
+                }
+                last = Some((signal.si_signo, sender, Instant::now()));
                 match count.fetch_add(1, Ordering::SeqCst) {
                     0 => {}
                     1 => exit_after_grace(),

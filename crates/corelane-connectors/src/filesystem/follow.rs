@@ -114,6 +114,10 @@ impl Lane {
         Ok(())
     }
 
+    fn owns_any(&self) -> bool {
+        self.known.keys().any(|path| self.owns(path))
+    }
+
     /// Its own files with bytes that have not been read.
     fn unread(&self) -> impl Iterator<Item = &Tail> {
         self.known.values().filter(|tail| tail.seen_bytes < tail.file.size && self.owns(&tail.file.path))
@@ -138,6 +142,8 @@ pub(crate) struct FollowingSource {
     reading: Option<Followed>,
     /// Other files than the one being read have come that are not read yet.
     more_unread: bool,
+    /// It has looked, and no file is its own.
+    vacant: bool,
     /// When to look again.
     next_listing_ns: u64,
     rows: RowBuilder,
@@ -169,6 +175,7 @@ impl FollowingSource {
             lanes,
             reading: None,
             more_unread: false,
+            vacant: false,
             next_listing_ns: 0,
             rows,
             decoder,
@@ -182,7 +189,9 @@ impl FollowingSource {
             Err(_) if !is_glob(&self.path) && !std::path::Path::new(&self.path).exists() => vec![],
             Err(error) => return Err(error),
         };
-        self.lanes.iter_mut().try_for_each(|lane| lane.see(&files))
+        self.lanes.iter_mut().try_for_each(|lane| lane.see(&files))?;
+        self.vacant = !self.lanes.iter().any(Lane::owns_any);
+        Ok(())
     }
 
     fn open_next(&mut self) -> Result<bool> {
@@ -252,6 +261,10 @@ impl Source for FollowingSource {
 
     fn holds_time(&self) -> bool {
         self.more_unread
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.vacant
     }
 
     fn snapshot(&self) -> Vec<Split> {

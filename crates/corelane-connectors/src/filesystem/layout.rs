@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringViewArray, TimestampMillisecondArray, UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use corelane_stream::origin::origin_detail;
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{Error, OriginDetail, Result};
@@ -48,6 +48,8 @@ pub(crate) struct Layout {
     columns: SchemaRef,
     slots: Vec<Slot>,
     partitions: PartitionNames,
+    /// The columns of a batch in which no row may have NULL.
+    required: Vec<usize>,
 }
 
 impl Layout {
@@ -57,7 +59,7 @@ impl Layout {
         let slots = schema.fields().iter().map(|field| slot(field, &partitions)).collect::<Result<Vec<_>>>()?;
         let columns = schema.fields().iter().zip(&slots).filter(|(_, slot)| **slot == Slot::Column);
         let columns = Arc::new(Schema::new(columns.map(|(field, _)| Arc::clone(field)).collect::<Vec<_>>()));
-        Ok(Layout { schema, columns, slots, partitions })
+        Ok(Layout { schema, columns, slots, partitions, required: Vec::new() })
     }
 
     /// The same for other columns of the table.
@@ -66,6 +68,29 @@ impl Layout {
     /// As for `new`.
     pub fn with_schema(&self, schema: SchemaRef) -> Result<Layout> {
         Layout::new(schema, self.partitions.clone())
+    }
+
+    /// The same, where no row may have NULL in some columns.
+    pub fn refusing_nulls(&self, names: &[&str]) -> Layout {
+        let is_required = |field: &Field| names.contains(&field.name().as_str());
+        let strict = |field: &FieldRef| Arc::new(field.as_ref().clone().with_nullable(!is_required(field)));
+        let columns = self.columns.fields().iter().map(strict).collect::<Vec<_>>();
+        let fields = self.schema.fields().iter().zip(&self.slots).enumerate();
+        let required = fields
+            .filter(|(_, (field, slot))| matches!(slot, Slot::Column | Slot::Partition) && is_required(field))
+            .map(|(index, _)| index);
+        Layout {
+            schema: Arc::clone(&self.schema),
+            columns: Arc::new(Schema::new(columns)),
+            slots: self.slots.clone(),
+            partitions: self.partitions.clone(),
+            required: required.collect(),
+        }
+    }
+
+    /// The columns of a batch in which no row may have NULL.
+    pub fn required(&self) -> &[usize] {
+        &self.required
     }
 
     /// All columns of a batch.

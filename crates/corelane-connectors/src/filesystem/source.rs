@@ -8,12 +8,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use corelane_stream::row_errors::Position;
 use corelane_stream::{
     BadRow, Error, OnError, OriginDetail, Result, RowErrors, RowPolicy, Source, SourceBatch, SourceContext,
-    SourceCounters, SourcePoll, SourceSpec, Split, TableDefinition,
+    SourceCounters, SourcePoll, SourceSpec, Split, TableDefinition, TableOptions,
 };
 
 use super::follow::{self, FollowingSource};
@@ -25,6 +26,7 @@ use super::split::{self, FileSplit, RANGE_BYTES};
 use super::stdin::StdinReader;
 use super::text::{Compression, Step, TextReader};
 use crate::format::decode::{self, BadRecord, Decoder, Rows};
+use crate::format::encode::{JsonEncoding, TextEncoding};
 use crate::format::{CsvOptions, FormatOptions};
 use crate::options::{Options, wrong_value};
 use crate::origins::Origins;
@@ -148,6 +150,11 @@ impl SourceSpec for FilesystemSource {
         Ok(Arc::new(source))
     }
 
+    fn refusing_nulls(&self, columns: &[&str]) -> Option<Arc<dyn SourceSpec>> {
+        let layout = Arc::new(self.layout.refusing_nulls(columns));
+        Some(Arc::new(FilesystemSource { layout, ..self.clone() }))
+    }
+
     fn splits(&self, workers: usize) -> Result<Vec<Split>> {
         if self.monitor_interval.is_some() {
             return follow::lanes(&self.path, workers);
@@ -227,16 +234,63 @@ impl RowBuilder {
             return Ok(None);
         }
         let rows = decoder.flush()?;
-        Ok(Some(SourcePoll::Batch(SourceBatch { split, rows: self.batch(rows, file)? })))
+        Ok(Some(SourcePoll::Batch(SourceBatch { split, rows: self.batch(rows, Position::Byte, file)? })))
     }
 
     /// Makes a batch of decoded rows.
-    fn batch(&mut self, rows: Rows, file: &FileInfo) -> Result<RecordBatch> {
+    fn batch(&mut self, rows: Rows, position: fn(u64) -> Position, file: &FileInfo) -> Result<RecordBatch> {
         let Rows { columns, offsets, places, raw } = rows;
-        self.counters.rows += offsets.len() as u64;
         let origin = places.map(|places| self.origins.column(&file.path, places, raw)).transpose()?;
-        self.layout.batch(columns, &offsets, origin, file)
+        let batch = self.layout.batch(columns, &offsets, origin, file)?;
+        let batch = self.without_nulls(batch, &offsets, position, file)?;
+        self.counters.rows += batch.num_rows() as u64;
+        Ok(batch)
     }
+
+    /// Takes out the rows with NULL where none may be: text formats see to it as they decode, but
+    /// Parquet knows no more than its file says, and partitions have names.
+    fn without_nulls(
+        &mut self,
+        batch: RecordBatch,
+        offsets: &[u64],
+        position: fn(u64) -> Position,
+        file: &FileInfo,
+    ) -> Result<RecordBatch> {
+        let layout = Arc::clone(&self.layout);
+        let has_nulls = |column: &&usize| batch.column(**column).null_count() > 0;
+        let with_nulls: Vec<usize> = layout.required().iter().filter(has_nulls).copied().collect();
+        if with_nulls.is_empty() {
+            return Ok(batch);
+        }
+        let mut keep = Vec::with_capacity(batch.num_rows());
+        for (row, offset) in offsets.iter().enumerate() {
+            let fault = with_nulls.iter().find(|column| batch.column(**column).is_null(row));
+            keep.push(fault.is_none());
+            if let Some(column) = fault {
+                let name = layout.schema().field(*column).name();
+                let shown = as_json(&batch, row)?;
+                self.counters.bad_rows += 1;
+                self.row_errors.bad(&BadRow {
+                    source: &file.path,
+                    position: Some(position(*offset)),
+                    raw: shown.as_bytes(),
+                    reason: &format!("field '{name}': it is NOT NULL but has no value"),
+                })?;
+            }
+        }
+        Ok(filter_record_batch(&batch, &BooleanArray::from(keep))?)
+    }
+}
+
+/// A row of which there are no bytes any more.
+fn as_json(rows: &RecordBatch, row: usize) -> Result<String> {
+    let fields = rows.schema_ref().fields().iter().enumerate();
+    let told: Vec<usize> = fields.filter(|(_, field)| !is_metadata(field)).map(|(index, _)| index).collect();
+    let encoding = TextEncoding::Json(JsonEncoding::new(&TableOptions::default())?);
+    let mut text = String::new();
+    encoding.encode(&rows.slice(row, 1).project(&told)?, &mut text)?;
+    text.truncate(text.trim_end().len());
+    Ok(text)
 }
 
 /// Bounded files on one worker.
@@ -333,7 +387,7 @@ impl Source for FileSource {
                     row_numbers.iter().map(place).collect()
                 });
                 let rows = Rows { columns, offsets: row_numbers, places, raw: None };
-                let rows = self.rows.batch(rows, file)?;
+                let rows = self.rows.batch(rows, Position::Row, file)?;
                 Ok(SourcePoll::Batch(SourceBatch { split, rows }))
             }
             Reading::Ended => {

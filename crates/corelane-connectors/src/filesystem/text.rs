@@ -20,6 +20,11 @@ use crate::format::decode::{BadRecord, Decoder, Input, OnBadRecord, too_long};
 /// Bytes read at a time: less time than decoding them, and they stay in L2.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// A buffer for longer records than this has room for the longest.
+const BUFFER_BYTES_GROWN: usize = 4 * CHUNK_BYTES;
+
+const BUFFER_BYTES_MAX: usize = RECORD_BYTES_MAX + CHUNK_BYTES;
+
 /// Bytes that one step may decode before it returns.
 const STEP_BYTES_MAX: usize = 1 << 20;
 
@@ -315,13 +320,13 @@ impl TextReader {
         (self.begin, self.filled) = (0, pending);
         // A long record is looked through again after each fill, so fills grow with it.
         // One that is too long is known by its first byte too many.
-        let wanted = (pending + CHUNK_BYTES.max(pending)).min(RECORD_BYTES_MAX + CHUNK_BYTES);
+        let wanted = (pending + CHUNK_BYTES.max(pending)).min(BUFFER_BYTES_MAX);
         if self.buffer.len() < wanted {
-            self.buffer.reserve_exact(wanted - self.buffer.len());
-            self.buffer.resize(wanted, 0);
-        } else if pending < CHUNK_BYTES && 4 * CHUNK_BYTES < self.buffer.len() {
-            self.buffer.truncate(2 * CHUNK_BYTES);
-            self.buffer.shrink_to_fit();
+            // Growing on step by step would leave every smaller buffer to the allocator, which gives them back when
+            // it likes. Zeroed memory costs none before it is written.
+            self.replace_buffer(if wanted <= BUFFER_BYTES_GROWN { wanted } else { BUFFER_BYTES_MAX });
+        } else if pending < CHUNK_BYTES && BUFFER_BYTES_GROWN < self.buffer.len() {
+            self.replace_buffer(2 * CHUNK_BYTES);
         }
         let room = self.buffer.len().min(wanted);
         let read = match &mut self.bytes {
@@ -340,6 +345,12 @@ impl TextReader {
         };
         self.filled += read.unwrap_or(0);
         Ok(read)
+    }
+
+    fn replace_buffer(&mut self, bytes: usize) {
+        let mut buffer = vec![0; bytes];
+        buffer[..self.filled].copy_from_slice(&self.buffer[..self.filled]);
+        self.buffer = buffer;
     }
 
     /// Reads over the first bytes of a compressed file.

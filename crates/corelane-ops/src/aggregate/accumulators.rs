@@ -69,6 +69,9 @@ pub trait Accumulators {
     /// Empties these groups, so that their ids can be used again.
     fn clear(&mut self, groups: &[u32]);
 
+    /// Frees what it can of a page of groups that will not be asked for again.
+    fn free_page(&mut self, page: usize);
+
     /// Bytes held, roughly.
     fn size_bytes(&self) -> usize;
 }

@@ -47,6 +47,8 @@ impl Accumulators for AllNull {
 
     fn clear(&mut self, _groups: &[u32]) {}
 
+    fn free_page(&mut self, _page: usize) {}
+
     fn size_bytes(&self) -> usize {
         0
     }

@@ -89,6 +89,12 @@ impl CallSet {
         }
     }
 
+    pub fn free_page(&mut self, page: usize) {
+        for call in &mut self.calls {
+            call.accumulators.free_page(page);
+        }
+    }
+
     pub fn size_bytes(&self) -> usize {
         self.calls.iter().map(|call| call.accumulators.size_bytes()).sum()
     }

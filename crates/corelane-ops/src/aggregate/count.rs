@@ -82,6 +82,10 @@ impl Accumulators for Count {
         }
     }
 
+    fn free_page(&mut self, page: usize) {
+        self.counts.free_page(page);
+    }
+
     fn size_bytes(&self) -> usize {
         self.counts.bytes()
     }

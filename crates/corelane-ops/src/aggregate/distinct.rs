@@ -210,6 +210,11 @@ impl Accumulators for Distinct {
         self.inner.clear(groups);
     }
 
+    fn free_page(&mut self, page: usize) {
+        self.inner.free_page(page);
+        self.heads.free_page(page);
+    }
+
     fn size_bytes(&self) -> usize {
         self.inner.size_bytes() + self.seen.size_bytes() + self.members.bytes() + self.heads.bytes()
     }

@@ -248,6 +248,10 @@ where
         }
     }
 
+    fn free_page(&mut self, page: usize) {
+        self.totals.free_page(page);
+    }
+
     fn size_bytes(&self) -> usize {
         self.totals.bytes()
     }

@@ -100,6 +100,10 @@ impl<T: ArrowPrimitiveType, P: Prefer> Accumulators for Extreme<T, P> {
         }
     }
 
+    fn free_page(&mut self, page: usize) {
+        self.best.free_page(page);
+    }
+
     fn size_bytes(&self) -> usize {
         self.best.bytes()
     }

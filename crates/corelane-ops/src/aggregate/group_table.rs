@@ -298,6 +298,13 @@ impl GroupTable {
         self.arena = KeyArena::default();
     }
 
+    /// Frees the words of a page of groups that will not be asked for again.
+    pub fn free_page(&mut self, page: usize) {
+        if let Some(words) = self.words.pages.get_mut(page) {
+            *words = Vec::new();
+        }
+    }
+
     /// Moves the long strings of living keys into a new arena.
     fn compact(&mut self) {
         let mut arena = KeyArena::default();

@@ -224,6 +224,10 @@ impl Accumulators for ApproxCountDistinct {
         }
     }
 
+    fn free_page(&mut self, page: usize) {
+        self.sketches.free_page(page);
+    }
+
     fn size_bytes(&self) -> usize {
         self.sketches.bytes()
     }

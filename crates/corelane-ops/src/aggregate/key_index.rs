@@ -2,14 +2,13 @@
 //!
 //! A table that doubles moves everything it holds in one step. So the groups are spread over
 //! segments of a few thousand, by linear hashing (Litwin, 1980): whenever the segments are full
-//! on average, the next one in turn is split in two, which moves no more than it holds. Segments
-//! are made as large as they can get, so none of them ever grows by itself.
+//! on average, the next one in turn is split in two, which moves no more than it holds.
 
 use hashbrown::HashTable;
 
-/// Groups of a segment on average; twice as many just before it is split. A segment of twice as
-/// many then fills seven eighths of the 16,384 buckets that it has.
-const SEGMENT_GROUPS: usize = 7_000;
+/// Groups of a segment on average. A segment that was just split has about as many, which fill
+/// three quarters of 8,192 buckets; it grows to 16,384 once, and is split again with twice as many.
+const SEGMENT_GROUPS: usize = 6_000;
 
 /// Bits of a hash that a segment's table finds its bucket by; the others choose the segment.
 const BUCKET_BITS: u32 = 14;
@@ -69,9 +68,9 @@ impl KeyIndex {
     }
 
     fn split_next(&mut self) {
-        let mut old = HashTable::with_capacity(2 * SEGMENT_GROUPS);
+        let mut old = HashTable::with_capacity(SEGMENT_GROUPS);
         std::mem::swap(&mut old, &mut self.segments[self.split]);
-        self.segments.push(HashTable::with_capacity(2 * SEGMENT_GROUPS));
+        self.segments.push(HashTable::with_capacity(SEGMENT_GROUPS));
         self.split += 1;
         if self.split == self.level {
             self.level *= 2;

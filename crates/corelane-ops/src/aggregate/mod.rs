@@ -15,7 +15,7 @@ pub(crate) mod group_table;
 mod hyper_log_log;
 mod key_arena;
 mod key_column;
-mod key_index;
+pub(crate) mod key_index;
 mod ordered;
 pub(crate) mod paged;
 mod slide;

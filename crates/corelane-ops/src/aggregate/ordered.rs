@@ -161,6 +161,10 @@ impl Accumulators for EndRow {
         }
     }
 
+    fn free_page(&mut self, page: usize) {
+        self.best.free_page(page);
+    }
+
     fn size_bytes(&self) -> usize {
         self.best.bytes() + self.bytes
     }
@@ -293,6 +297,10 @@ impl Accumulators for CountedRows {
             let set = std::mem::take(&mut self.sets[*group as usize]);
             self.bytes -= set.keys().map(|row| row.len() + ENTRY_BYTES).sum::<usize>();
         }
+    }
+
+    fn free_page(&mut self, page: usize) {
+        self.sets.free_page(page);
     }
 
     fn size_bytes(&self) -> usize {

@@ -51,6 +51,11 @@ impl<T> Paged<T> {
         self.len += 1;
     }
 
+    /// Frees what lies in one page, which must not be asked for again.
+    pub fn free_page(&mut self, page: usize) {
+        self.pages[page] = Vec::new();
+    }
+
     pub fn clear(&mut self) {
         self.pages.truncate(1);
         self.pages.iter_mut().for_each(Vec::clear);

@@ -157,6 +157,10 @@ impl Accumulators for Variance {
         }
     }
 
+    fn free_page(&mut self, page: usize) {
+        self.moments.free_page(page);
+    }
+
     fn size_bytes(&self) -> usize {
         // Two sums of about five limbs each.
         self.moments.bytes() + self.moments.len() * 80

@@ -17,6 +17,7 @@ fn spec(columns: &str, keys: &[usize], calls: &[(F, &[usize])], phase: Phase) ->
         phase,
         retracting: phase == Phase::Single,
         emit_empty: true,
+        at_end: false,
         policy: Arc::new(RowPolicy { on_error: OnError::Skip, ..RowPolicy::default() }),
     }
 }
@@ -52,6 +53,32 @@ fn updates_retract_the_old_row() {
             -U[a, 3, 7, 4] +U[a, 3, 6, 3]
         "#]],
     );
+}
+
+#[test]
+fn at_the_end_of_input_only_what_is_left_goes_out() {
+    let calls: &[(F, &[usize])] = &[(F::Count, &[]), (F::Sum, &[1])];
+    let spec =
+        |keys: &[usize]| GroupAggregateSpec { at_end: true, ..spec("k STRING, v BIGINT", keys, calls, Phase::Single) };
+    let batches = "+I[a, 1] +I[b, null] +I[a, 4] +I[c, 9223372036854775807]\n+I[a, 2] -D[b, null] +I[c, 1] +I[d, 5]";
+    check(
+        &spec(&[0]),
+        batches,
+        expect![[r#"
+
+
+        +I[a, 3, 7] +I[d, 1, 5]
+        bad the SUM called "out" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"c"}"#]],
+    );
+    check(
+        &spec(&[]),
+        "+I[a, 1]\n-D[a, 1]",
+        expect![[r#"
+
+
+        +I[0, null]"#]],
+    );
+    check(&spec(&[]), "", expect!["+I[0, null]"]);
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn spec(window: Window, phase: Phase, emit: Emit) -> WindowAggregateSpec {
     WindowAggregateSpec {
         time: Some(2),
         window,
+        clock: WindowClock::AsWritten,
         keys: vec![0],
         calls: vec![call(&input, F::Count, &[]), call(&input, F::Sum, &[1])],
         input,

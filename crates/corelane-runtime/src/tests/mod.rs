@@ -172,8 +172,9 @@ fn a_panic_is_reported_as_our_bug() {
     }
 }
 
-/// An endless job that calls `stop` once its sink has all rows.
-fn stopped(driver: DriverChoice, workers: usize, stop: fn(&JobHandle)) -> (JobReport, Collect) {
+/// An endless job that calls `stop` once its sink has all rows; the second sink has what is given at the
+/// end of time.
+fn stopped(driver: DriverChoice, workers: usize, stop: fn(&JobHandle)) -> (JobReport, Collect, Collect) {
     let mut dataflow = Dataflow::default();
     let handle: Arc<OnceLock<std::thread::Thread>> = Arc::default();
     let waiting = handle.clone();
@@ -188,25 +189,24 @@ fn stopped(driver: DriverChoice, workers: usize, stop: fn(&JobHandle)) -> (JobRe
     let held = operator(&mut dataflow, Toy::HoldBack, &[(from, Exchange::Hash(vec![0]))]);
     let sum = operator(&mut dataflow, Toy::Sum, &[(from, Exchange::Hash(vec![0]))]);
     sink(&mut dataflow, &collect, held);
-    let never = Collect::new(Exchange::Forward);
-    sink(&mut dataflow, &never, sum);
+    let last = Collect::new(Exchange::Forward);
+    sink(&mut dataflow, &last, sum);
     let job = launch(dataflow, config(workers, driver));
     while sorted(&collect).len() < 1_000 {
         std::thread::park();
     }
+    assert!(sorted(&last).is_empty());
     stop(&job);
-    let report = job.wait();
-    // Sums are given at the end of time, and there was none.
-    assert!(sorted(&never).is_empty());
-    (report, collect)
+    (job.wait(), collect, last)
 }
 
 #[test]
 fn a_drained_job_commits_what_it_read() {
     for driver in drivers() {
         for workers in [1, 2, 4] {
-            let (report, collect) = stopped(driver, workers, JobHandle::drain);
+            let (report, collect, last) = stopped(driver, workers, JobHandle::drain);
             assert!(matches!(report.outcome, Outcome::Drained), "{:?}", report.outcome);
+            assert_eq!(sorted(&last).len(), KEYS as usize);
             assert_eq!(collect.collected.commits.lock().unwrap().len(), 1);
             assert_eq!(collect.collected.aborted.load(Ordering::Relaxed), 0);
         }
@@ -216,7 +216,8 @@ fn a_drained_job_commits_what_it_read() {
 #[test]
 fn a_cancelled_job_commits_nothing() {
     for driver in drivers() {
-        let (report, collect) = stopped(driver, 2, JobHandle::cancel);
+        let (report, collect, last) = stopped(driver, 2, JobHandle::cancel);
+        assert!(sorted(&last).is_empty());
         assert!(matches!(report.outcome, Outcome::Cancelled), "{:?}", report.outcome);
         assert!(collect.collected.commits.lock().unwrap().is_empty());
         assert_eq!(collect.collected.aborted.load(Ordering::Relaxed), 1);

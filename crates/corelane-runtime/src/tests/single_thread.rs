@@ -159,6 +159,15 @@ fn an_exchange_gathers_rows_and_keeps_the_newest_watermark_behind_them() {
     assert_eq!(text(at_peer.receive()), "-");
     assert!(edge.flush_all(2_000).unwrap());
     assert_eq!(text(at_peer.receive()), "watermark 3");
+    // Rows behind a firm watermark do not come before it.
+    edge.push(batch(6), 2_000).unwrap();
+    edge.push(watermark(4), 2_000).unwrap();
+    edge.push(Envelope::watermark(Watermark(4), 0, true), 2_000).unwrap();
+    edge.push(batch(7), 2_000).unwrap();
+    assert!(edge.flush_all(2_000).unwrap());
+    for expected in ["6 rows", "watermark 4", "7 rows"] {
+        assert_eq!(text(at_peer.receive()), expected);
+    }
     // The end and a barrier take everything with them.
     edge.push(batch(5), 3_000).unwrap();
     edge.push(Envelope::new(StreamElement::Barrier(BARRIER), 0), 3_000).unwrap();
@@ -320,7 +329,8 @@ fn scripted(idle_timeout_ms: Option<u64>, script: Vec<SourcePoll>, times_ms: &[u
         with_context(&mut edges, now_ns, &mut NoState, |context| task.run(context));
         with_context(&mut edges, now_ns, &mut NoState, |context| task.check_idle(context));
         while let Some(envelope) = edges[0].receive(0) {
-            passed.push(format!("{now_ms}: {}", text(Some(envelope))));
+            let firm = if envelope.firm { "firm " } else { "" };
+            passed.push(format!("{now_ms}: {firm}{}", text(Some(envelope))));
         }
     }
     passed
@@ -343,9 +353,67 @@ fn event_time_is_the_minimum_over_open_splits_behind_its_batch() {
         SourcePoll::End,
     ];
     let end = format!("7: watermark {}", i64::MAX);
-    let expected =
-        ["1: 2 rows", "1: watermark 9", "2: 1 rows", "3: 2 rows", "4: watermark 20", "6: 1 rows", end.as_str()];
+    let expected = [
+        "1: 2 rows",
+        "1: watermark 9",
+        "2: firm watermark 9",
+        "2: 1 rows",
+        "3: 2 rows",
+        "4: watermark 20",
+        "6: firm watermark 20",
+        "6: 1 rows",
+        end.as_str(),
+    ];
     assert_eq!(scripted(None, script, &[1, 2, 3, 4, 5, 6, 7]), expected);
+}
+
+/// Where batches end makes no difference to which rows come behind which watermark.
+#[test]
+fn a_batch_is_cut_in_front_of_rows_that_are_behind_time() {
+    let behind = [5, 9, 3, 4, 12, 13, 13, 20];
+    let cut = ["1: 2 rows", "1: firm watermark 9", "1: 4 rows", "1: firm watermark 13", "1: 2 rows", "1: watermark 20"];
+    assert_eq!(scripted(None, vec![values(0, &behind)], &[1, 1]), cut);
+    let apart = behind.iter().map(|value| values(0, &[*value])).collect();
+    let expected = [
+        "1: 1 rows",
+        "1: watermark 5",
+        "2: 1 rows",
+        "2: watermark 9",
+        "3: firm watermark 9",
+        "3: 1 rows",
+        "4: 1 rows",
+        "5: 1 rows",
+        "5: watermark 12",
+        "6: 1 rows",
+        "6: watermark 13",
+        "7: firm watermark 13",
+        "7: 1 rows",
+        "8: 1 rows",
+        "8: watermark 20",
+    ];
+    assert_eq!(scripted(None, apart, &[1, 2, 3, 4, 5, 6, 7, 8]), expected);
+}
+
+/// What is left of a batch waits for room, and goes out though the job is told to stop.
+#[test]
+fn the_rest_of_a_cut_batch_is_not_lost() {
+    let time = EventTime { generator: Box::new(ByValueGenerator), idle_timeout_ms: None };
+    let pieces: Vec<i64> = (0..100).flat_map(|value| [value, value]).collect();
+    let script = Scripted(vec![values(0, &pieces)].into());
+    let mut task = SourceTask::new(Some(Box::new(script)), Bell::new(Arc::default()), Some(time), Outputs(vec![0]));
+    let mut edges = vec![Edge::forward()];
+    while with_context(&mut edges, 0, &mut NoState, |context| task.run(context)) {}
+    assert!(!edges[0].has_room());
+    with_context(&mut edges, 0, &mut NoState, |context| task.drain(context));
+    let mut counted = 0;
+    let mut last = None;
+    while let Some(envelope) = edges[0].receive(0) {
+        if let StreamElement::Batch(batch) = &envelope.element {
+            counted += batch.num_rows();
+        }
+        last = Some(text(Some(envelope)));
+    }
+    assert_eq!((counted, last.as_deref()), (200, Some("watermark 9223372036854775807")));
 }
 
 #[test]
@@ -359,8 +427,8 @@ fn silent_splits_stop_counting_and_come_back() {
         "50: 1 rows",
         "100: watermark 9",
         idle.as_str(),
+        "160: firm watermark 9",
         "160: 1 rows",
-        "160: watermark 9",
     ];
     assert_eq!(scripted(Some(100), script, &[0, 50, 100, 150, 160]), expected);
 }

@@ -14,7 +14,7 @@ use corelane_stream::{
     BadRow, ChangelogBatch, ChangelogMode, CheckpointId, Clock, Committable, Dataflow, Edge, Error, Exchange, Node,
     NodeId, NodeKind, Operator, OperatorContext, OperatorSpec, Output, Progress, Result, RowErrors, RowErrorsFactory,
     RowPolicy, Sink, SinkContext, SinkSpec, Source, SourceBatch, SourceContext, SourceCounters, SourcePoll, SourceSpec,
-    Split, StateBound, Watermark, WatermarkGenerator, WatermarkStrategy,
+    Split, StateBound, TimeCut, Watermark, WatermarkGenerator, WatermarkStrategy,
 };
 
 /// Moves a microsecond at each look.
@@ -198,7 +198,19 @@ impl WatermarkStrategy for ByValue {
 pub struct ByValueGenerator;
 
 impl WatermarkGenerator for ByValueGenerator {
-    fn observe(&mut self, rows: &RecordBatch) -> Result<Option<Watermark>> {
+    fn observe(
+        &mut self,
+        rows: &RecordBatch,
+        reached: Watermark,
+        cuts: &mut Vec<TimeCut>,
+    ) -> Result<Option<Watermark>> {
+        let mut watermark = reached;
+        for (row, value) in rows.column(1).as_primitive::<Int64Type>().values().iter().enumerate() {
+            if Watermark(*value) <= watermark && cuts.last().is_none_or(|last| last.watermark != watermark) {
+                cuts.push(TimeCut { row, watermark });
+            }
+            watermark = watermark.max(Watermark(*value));
+        }
         Ok(rows.column(1).as_primitive::<Int64Type>().values().iter().max().map(|value| Watermark(*value)))
     }
 }

@@ -6,6 +6,7 @@
 use arrow::datatypes::{DataType, IntervalUnit};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, Result};
+use datafusion_expr::expr::WindowFunction;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{BinaryExpr, Case, Expr, ExprSchemable, LogicalPlan, Operator};
 
@@ -37,6 +38,17 @@ pub(super) fn check_expression(expression: &Expr, schema: &DFSchema) -> Result<(
                 Expr::TryCast(cast) => check_cast(&cast.expr.get_type(schema)?, cast.field.data_type())?,
                 Expr::Case(case) => check_case(case, schema)?,
                 Expr::Not(inner) => check_condition("NOT", inner, schema)?,
+                Expr::AggregateFunction(call) => {
+                    if let Some(filter) = &call.params.filter {
+                        check_condition("FILTER (WHERE ..)", filter, schema)?;
+                    }
+                }
+                Expr::WindowFunction(call) => {
+                    if let Some(filter) = &call.params.filter {
+                        check_condition("FILTER (WHERE ..)", filter, schema)?;
+                    }
+                    check_default(call, schema)?;
+                }
                 Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
                     check_condition(&op.to_string(), left, schema)?;
                     check_condition(&op.to_string(), right, schema)?;
@@ -126,6 +138,19 @@ fn check_condition(word: &str, condition: &Expr, schema: &DFSchema) -> Result<()
         DataType::Boolean | DataType::Null => Ok(()),
         other => refused(SqlError::new(format!("{word} takes conditions, not {}", with_article(&sql_type(&other))))),
     }
+}
+
+/// `LAG(x, n, default)`: a default of another kind would become NULL.
+fn check_default(call: &WindowFunction, schema: &DFSchema) -> Result<()> {
+    let [value, _, default] = call.params.args.as_slice() else { return Ok(()) };
+    let (given, wanted) = (default.get_type(schema)?, value.get_type(schema)?);
+    if given.is_null() || family(&given) == family(&wanted) {
+        return Ok(());
+    }
+    let (name, given, wanted) = (call.fun.name().to_uppercase(), sql_type(&given), sql_type(&wanted));
+    let error =
+        SqlError::new(format!("{name} gives {} and its default is {}", with_article(&wanted), with_article(&given)));
+    refused(error.with_hint("cast one to the other's type"))
 }
 
 /// Conditions are conditions. A text and a number have no common type; DataFusion would make one of them

@@ -1,22 +1,29 @@
 //! Casts as Flink does them: to text, where Arrow's kernel writes times, booleans and doubles
-//! otherwise, and of rows, whose fields go by place. And `-x` of an integer as `0 - x`, because
+//! otherwise, of rows, whose fields go by place, of times, some of which pass a time zone, and of
+//! text to numbers. And `-x` of an integer as `0 - x`, because
 //! Arrow's negation of the smallest one wraps.
 //!
 //! Types are needed to know which those are, so they are replaced once a plan is coerced.
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
+use corelane_ops::Zone;
+use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
+use datafusion_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
+};
 
 use super::context::Functions;
 use super::literals::check_constant;
+use super::number_cast::{is_exact, number_cast};
 use super::row_cast::{goes_by_place, row_cast};
+use super::time_cast::{passes_time, time_cast};
 
 /// The function that casts to text.
 const CAST: &str = "cast_to_string";
@@ -32,7 +39,7 @@ pub(super) fn rewrite_plan(plan: LogicalPlan, functions: &Functions) -> Result<L
         let names = NamePreserver::new(&plan);
         plan.map_expressions(|expression| {
             let name = names.save(&expression);
-            let rewritten = rewrite_with(expression, &schema, &cast)?;
+            let rewritten = rewrite_with(expression, &schema, &cast, functions.zone)?;
             Ok(if rewritten.transformed {
                 rewritten.update_data(|expression| name.restore(expression))
             } else {
@@ -45,14 +52,19 @@ pub(super) fn rewrite_plan(plan: LogicalPlan, functions: &Functions) -> Result<L
 }
 
 /// Replaces the casts of one expression.
-pub(super) fn rewrite_expression(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr> {
+pub(crate) fn rewrite_expression(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<Expr> {
     match functions.scalar(CAST) {
-        Some(cast) => rewrite_with(expression, schema, &cast).map(|rewritten| rewritten.data),
+        Some(cast) => rewrite_with(expression, schema, &cast, functions.zone).map(|rewritten| rewritten.data),
         None => Ok(expression),
     }
 }
 
-fn rewrite_with(expression: Expr, schema: &DFSchema, cast: &Arc<ScalarUDF>) -> Result<Transformed<Expr>> {
+fn rewrite_with(
+    expression: Expr,
+    schema: &DFSchema,
+    cast: &Arc<ScalarUDF>,
+    zone: Option<Zone>,
+) -> Result<Transformed<Expr>> {
     expression.transform_up(|expression| {
         if let Expr::BinaryExpr(operation) = &expression {
             check_constant(operation, schema)?;
@@ -77,6 +89,14 @@ fn rewrite_with(expression: Expr, schema: &DFSchema, cast: &Arc<ScalarUDF>) -> R
             let call = ScalarFunction::new_udf(row_cast(wanted), vec![inner.as_ref().clone()]);
             return Ok(Transformed::yes(Expr::ScalarFunction(call)));
         }
+        if passes_time(&inner.get_type(schema)?, wanted, zone) {
+            let safe = matches!(expression, Expr::TryCast(_));
+            return cast_by(time_cast(wanted, zone, safe), inner, wanted);
+        }
+        if is_exact(wanted) && is_text(&inner.get_type(schema)?) {
+            let safe = matches!(expression, Expr::TryCast(_));
+            return cast_by(number_cast(wanted, safe), inner, wanted);
+        }
         if !is_text(wanted) {
             return Ok(Transformed::no(expression));
         }
@@ -92,6 +112,24 @@ fn rewrite_with(expression: Expr, schema: &DFSchema, cast: &Arc<ScalarUDF>) -> R
         let call = ScalarFunction::new_udf(Arc::clone(cast), vec![inner.as_ref().clone()]);
         Ok(Transformed::yes(Expr::ScalarFunction(call)))
     })
+}
+
+/// A call of the function; of a constant what it gives, and a constant that cannot be cast is an error of the statement.
+fn cast_by(function: Arc<ScalarUDF>, inner: &Expr, wanted: &DataType) -> Result<Transformed<Expr>> {
+    let Expr::Literal(value, metadata) = inner else {
+        let call = ScalarFunction::new_udf(function, vec![inner.clone()]);
+        return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+    };
+    let field = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
+    let cast = function.invoke_with_args(ScalarFunctionArgs {
+        args: vec![ColumnarValue::Scalar(value.clone())],
+        arg_fields: vec![field(&value.data_type())],
+        number_rows: 1,
+        return_field: field(wanted),
+        config_options: Arc::new(ConfigOptions::default()),
+    })?;
+    let cast = ScalarValue::try_from_array(&cast.into_array(1)?, 0)?;
+    Ok(Transformed::yes(Expr::Literal(cast, metadata.clone())))
 }
 
 fn is_text(data_type: &DataType) -> bool {

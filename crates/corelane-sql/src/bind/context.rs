@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use corelane_ops::Zone;
 use corelane_stream::Clock;
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DataFusionError, Result, TableReference, plan_err};
@@ -26,10 +27,11 @@ use super::window_functions::window_udfs;
 use super::{expressions, literals, parser_options, star, supported};
 use crate::catalog::{Catalog, Relation, Table};
 use crate::create::infer_table;
+use crate::error::SqlError;
 use crate::functions::scalar_functions;
 use crate::types::arrow_type;
 
-/// Views may use views, but not without end.
+/// Views that stand on each other: each is planned within the plan of the next, on one stack.
 const VIEW_DEPTH_MAX: usize = 32;
 
 /// Every function a query can call; made once per session.
@@ -38,6 +40,8 @@ pub struct Functions {
     scalars: HashMap<String, Arc<ScalarUDF>>,
     aggregates: HashMap<String, Arc<AggregateUDF>>,
     windows: HashMap<String, Arc<WindowUDF>>,
+    /// The session's time zone, if it is not UTC.
+    pub(crate) zone: Option<Zone>,
 }
 
 impl Functions {
@@ -48,6 +52,7 @@ impl Functions {
             scalars: scalar_functions(&clock, time_zone),
             aggregates,
             windows: window_udfs().map(|udf| (udf.name().to_owned(), udf)).collect(),
+            zone: time_zone.and_then(Zone::parse).flatten(),
         }
     }
 
@@ -115,7 +120,7 @@ pub(crate) struct BindContext<'a> {
 
 impl<'a> BindContext<'a> {
     pub fn new(catalog: &'a Catalog, functions: &'a Functions) -> Self {
-        let windows = Arc::new(WindowRelations::default());
+        let windows = Arc::new(WindowRelations::new(functions.zone));
         BindContext {
             catalog,
             functions,
@@ -166,7 +171,13 @@ impl<'a> BindContext<'a> {
 
     fn view_plan(&self, view: &crate::catalog::View) -> Result<LogicalPlan> {
         if *self.view_depth.borrow() == VIEW_DEPTH_MAX {
-            return plan_err!("views are nested deeper than the limit of {VIEW_DEPTH_MAX}");
+            let error = SqlError::new(format!(
+                "view {:?} is one of more than {VIEW_DEPTH_MAX} that stand on each other, which is the limit",
+                view.name
+            ));
+            let hint =
+                "write several of them as one query, or INSERT what one of them gives into a table and go on from that";
+            return Err(DataFusionError::External(Box::new(error.with_hint(hint))));
         }
         *self.view_depth.borrow_mut() += 1;
         let plan = self.plan_query(&view.query);
@@ -216,7 +227,7 @@ fn looks_like_path(name: &str) -> bool {
 }
 
 fn unknown_table(name: &str, catalog: &Catalog) -> DataFusionError {
-    let mut error = crate::error::SqlError::new(format!("there is no table or view named {name:?}"));
+    let mut error = SqlError::new(format!("there is no table or view named {name:?}"));
     error.hint = Some(match crate::catalog::closest(name, catalog.names()) {
         Some(close) => format!("did you mean {close:?}?"),
         None => "CREATE TABLE declares one, and FROM 'file.csv' reads a file without".to_owned(),

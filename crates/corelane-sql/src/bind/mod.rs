@@ -11,12 +11,15 @@ mod casts;
 mod context;
 mod expressions;
 mod literals;
+mod not_null;
+mod number_cast;
 mod patterns;
 mod relation;
 mod rewrite;
 mod row_cast;
 mod star;
 mod supported;
+mod time_cast;
 mod unify;
 mod window_functions;
 mod window_node;
@@ -26,7 +29,7 @@ use std::sync::Arc;
 
 use corelane_stream::wording::with_sql_types;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::{DFSchema, DataFusionError, Diagnostic};
+use datafusion_common::{DFSchema, DataFusionError, Diagnostic, SchemaError};
 use datafusion_expr::simplify::SimplifyContext;
 use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_optimizer::analyzer::Analyzer;
@@ -49,6 +52,8 @@ pub(crate) use context::{BindContext, as_scan};
 pub(crate) use window_node::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode, is_window_column};
 
 pub(crate) use self::blame::{blame, with_ints};
+pub(crate) use self::casts::rewrite_expression as bind_casts;
+pub(crate) use self::not_null::not_null;
 use self::rewrite::rewrite_expression;
 use crate::catalog::Catalog;
 use crate::error::{Span, SqlError, span_of};
@@ -171,10 +176,19 @@ pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
         return ours.clone().at(place);
     }
     let found = SqlError::new(clean_message(&error.find_root().strip_backtrace())).at(place);
-    match diagnostic {
+    let mut found = match diagnostic {
         Some(diagnostic) => explained(found, &diagnostic),
         None => found,
+    };
+    if found.hint.is_none()
+        && let DataFusionError::SchemaError(schema_error, _) = error.find_root()
+        && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
+    {
+        // DataFusion takes names that differ in their case only for the same, and says nothing.
+        let alike = valid_fields.iter().find(|known| known.name.eq_ignore_ascii_case(&field.name));
+        found.hint = alike.map(|known| format!("did you mean {}? Names are case-sensitive", known.name));
     }
+    found
 }
 
 /// Takes over what DataFusion has to say beyond its message: a shorter one, and suggestions.

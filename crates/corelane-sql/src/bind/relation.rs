@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use corelane_ops::Window;
+use arrow::datatypes::DataType;
+use corelane_ops::{Window, WindowClock, Zone};
 use datafusion_common::{DataFusionError, Result};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Extension, LogicalPlan};
@@ -23,8 +24,10 @@ pub(super) struct GroupWindow {
 
 /// Plans window table functions. Planning is done by one thread; the lock is there because the
 /// planner's interface asks for `Sync`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct WindowRelations {
+    /// The session's time zone, which windows over TIMESTAMP_LTZ follow.
+    zone: Option<Zone>,
     group_windows: Mutex<Vec<GroupWindow>>,
 }
 
@@ -32,6 +35,10 @@ pub(super) struct WindowRelations {
 const GROUP_WINDOW: &str = "group window ";
 
 impl WindowRelations {
+    pub fn new(zone: Option<Zone>) -> Self {
+        WindowRelations { zone, group_windows: Mutex::default() }
+    }
+
     /// Keeps a group window and gives the name that stands for it in FROM.
     pub fn add(&self, window: GroupWindow) -> String {
         let mut windows = self.group_windows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +63,7 @@ impl RelationPlanner for WindowRelations {
             && let Some(window) = part.as_ident().and_then(|ident| self.group_window(&ident.value))
         {
             let input = context.plan(window.relation)?;
-            let plan = windowed(input, window.window, &window.time)?;
+            let plan = windowed(input, window.window, &window.time, self.zone)?;
             return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None))));
         }
         if let Some(reason) = refused(&relation) {
@@ -67,7 +74,7 @@ impl RelationPlanner for WindowRelations {
             Some(tvf) => {
                 let window = window_of(&tvf).map_err(|error| external(error.at(tvf.span)))?;
                 let input = context.plan(table_factor(tvf.table))?;
-                let plan = windowed(input, window, &tvf.time_column)?;
+                let plan = windowed(input, window, &tvf.time_column, self.zone)?;
                 Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, tvf.alias))))
             }
         }
@@ -120,7 +127,7 @@ fn table_factor(name: ObjectName) -> TableFactor {
 }
 
 /// Puts a window over a relation, if the column is its time attribute.
-fn windowed(input: LogicalPlan, window: Window, time: &Ident) -> Result<LogicalPlan> {
+fn windowed(input: LogicalPlan, window: Window, time: &Ident, zone: Option<Zone>) -> Result<LogicalPlan> {
     let schema = input.schema();
     let Some((qualifier, field)) = schema.iter().find(|(_, field)| *field.name() == time.value) else {
         let mut error = SqlError::new(format!("there is no column {:?} for the window", time.value));
@@ -141,6 +148,10 @@ fn windowed(input: LogicalPlan, window: Window, time: &Ident) -> Result<LogicalP
         return Err(external(error.at_ident(time)));
     }
     let column = datafusion_common::Column::from((qualifier, field));
-    let node = WindowNode::new(input, window, column)?;
+    let clock = match field.data_type() {
+        DataType::Timestamp(_, Some(_)) => WindowClock::Wall(zone),
+        _ => WindowClock::AsWritten,
+    };
+    let node = WindowNode::new(input, window, clock, column)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }

@@ -22,7 +22,7 @@ use super::relation::{GroupWindow, WindowRelations};
 use super::unify::mark;
 use super::{WINDOW_END, WINDOW_START, WINDOW_TIME};
 use crate::error::SqlError;
-use crate::parse::interval_value;
+use crate::parse::{TIMESTAMP_LTZ, interval_value};
 use crate::types::DECIMAL_PRECISION_MAX;
 
 /// Rewrites a whole query; group windows are left with `windows` under the names put in FROM.
@@ -81,7 +81,10 @@ impl VisitorMut for Rewriter<'_> {
                 *expression = call("ceil_to", vec![expr.as_ref().clone(), text(&unit.to_string())]);
             }
             Expr::Function(function) if takes_unit(function) => name_unit(function),
-            Expr::Cast { .. } => cut_text(expression),
+            Expr::Cast { .. } => {
+                cut_text(expression);
+                cut_digits(expression);
+            }
             Expr::TypedString(literal) => fit_timestamp(literal),
             Expr::Interval(literal) if literal.last_field.is_some() => return stopped(simplify_interval(literal)),
             Expr::Like { .. } | Expr::SimilarTo { .. } => return stopped(patterns::rewrite(expression)),
@@ -144,6 +147,23 @@ fn cut_text(expression: &mut Expr) {
         arguments.push(text(" "));
     }
     *expression = call(function, arguments);
+}
+
+/// `CAST(x AS TIMESTAMP(0))` leaves out the fraction: types know milliseconds, microseconds and nanoseconds only.
+fn cut_digits(expression: &mut Expr) {
+    let Expr::Cast { data_type, .. } = expression else { return };
+    let digits = match data_type {
+        DataType::Timestamp(digits, _) => *digits,
+        DataType::Time(digits, _) => Some(digits.unwrap_or(0)),
+        DataType::Custom(name, modifiers) if name.to_string().eq_ignore_ascii_case(TIMESTAMP_LTZ) => {
+            modifiers.first().and_then(|digits| digits.parse().ok())
+        }
+        _ => None,
+    };
+    if let Some(digits @ (0..=2 | 4 | 5 | 7 | 8)) = digits {
+        let digits = Expr::Value(Value::Number(digits.to_string(), false).into());
+        *expression = call("cast_to_digits", vec![expression.clone(), digits]);
+    }
 }
 
 const ONE_CHARACTER: CharacterLength = CharacterLength::IntegerLength { length: 1, unit: None };
@@ -335,7 +355,7 @@ fn rewrite_group_window(select: &mut Select, windows: &WindowRelations) -> Resul
         let window = group_window(kind, function).map_err(|error| error.at_node(group))?;
         found = Some(((*kind).to_owned(), window));
     }
-    let Some((kind, mut window)) = found else { return Ok(()) };
+    let Some((kind, mut window)) = found else { return replace_helpers(select, None) };
     groups.retain(|group| !matches!(group, Expr::Function(function) if is_named(function, &kind)));
     groups.extend([WINDOW_START, WINDOW_END, WINDOW_TIME].map(column));
 
@@ -345,6 +365,7 @@ fn rewrite_group_window(select: &mut Select, windows: &WindowRelations) -> Resul
     if !from.joins.is_empty() {
         return Err(SqlError::new(format!("{} in GROUP BY over a join is not supported yet", kind.to_uppercase())));
     }
+    let (bounds, time) = (window.window, window.time.clone());
     std::mem::swap(&mut window.relation, &mut from.relation);
     let name = windows.add(window);
     from.relation = TableFactor::Function {
@@ -354,36 +375,67 @@ fn rewrite_group_window(select: &mut Select, windows: &WindowRelations) -> Resul
         with_ordinality: false,
         alias: None,
     };
-    let mut helpers = Helpers { kind: &kind };
-    let visits = select.projection.visit(&mut helpers).is_break() || select.having.visit(&mut helpers).is_break();
-    assert!(!visits, "replacing functions never stops");
-    Ok(())
+    replace_helpers(select, Some((&kind, bounds, &time)))
+}
+
+fn replace_helpers(select: &mut Select, group: Option<(&str, Window, &Ident)>) -> Result<(), SqlError> {
+    let mut helpers = Helpers { group };
+    let mut visited = select.projection.visit(&mut helpers);
+    if visited.is_continue() {
+        visited = select.having.visit(&mut helpers);
+    }
+    match visited {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
 }
 
 fn column(name: &str) -> Expr {
     Expr::Identifier(Ident::new(name))
 }
 
-/// Puts columns in the place of `TUMBLE_START(..)` and its kin.
+/// What the helper functions of group windows end in, and the columns that they stand for.
+const HELPERS: [(&str, &str); 4] =
+    [("start", WINDOW_START), ("end", WINDOW_END), ("rowtime", WINDOW_TIME), ("proctime", WINDOW_TIME)];
+
+/// Puts columns in the place of `TUMBLE_START(..)` and its kin, whose window must be the one in GROUP BY.
 struct Helpers<'a> {
-    kind: &'a str,
+    group: Option<(&'a str, Window, &'a Ident)>,
 }
 
 impl VisitorMut for Helpers<'_> {
-    type Break = ();
+    type Break = SqlError;
 
-    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expression {
-            let named = |suffix: &str| is_named(function, &format!("{}_{suffix}", self.kind));
-            if named("start") {
-                *expression = column(WINDOW_START);
-            } else if named("end") {
-                *expression = column(WINDOW_END);
-            } else if named("rowtime") || named("proctime") {
-                *expression = column(WINDOW_TIME);
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
+        let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
+        for kind in GROUP_WINDOWS {
+            for (suffix, replacement) in HELPERS {
+                if is_named(function, &format!("{kind}_{suffix}")) {
+                    if let Err(error) = self.check(kind, function) {
+                        return ControlFlow::Break(error.at_node(expression));
+                    }
+                    *expression = column(replacement);
+                    return ControlFlow::Continue(());
+                }
             }
         }
         ControlFlow::Continue(())
+    }
+}
+
+impl Helpers<'_> {
+    fn check(&self, kind: &str, function: &Function) -> Result<(), SqlError> {
+        let (name, window) = (function.name.to_string().to_uppercase(), kind.to_uppercase());
+        let Some((grouped, bounds, time)) = self.group.filter(|(grouped, _, _)| *grouped == kind) else {
+            return Err(SqlError::new(format!("{name} needs {window}(..) in the GROUP BY of its query"))
+                .with_hint(format!("write GROUP BY {window}(..) with the arguments of {name}")));
+        };
+        let given = group_window(grouped, function)?;
+        if given.window == bounds && given.time.value == time.value {
+            return Ok(());
+        }
+        Err(SqlError::new(format!("{name} is of another window than the {window} in GROUP BY"))
+            .with_hint(format!("give {name} the arguments of {window} in GROUP BY")))
     }
 }
 

@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use corelane_ops::Window;
+use corelane_ops::{Window, WindowClock};
 use datafusion_common::{Column, DFSchema, DFSchemaRef, Result};
 use datafusion_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
@@ -33,30 +33,32 @@ pub(crate) fn is_window_column(field: &Field, name: &str) -> bool {
 pub(crate) struct WindowNode {
     pub input: Arc<LogicalPlan>,
     pub window: Window,
+    pub clock: WindowClock,
     /// The time attribute; kept as an expression so that column pruning follows it.
     pub time: Expr,
     schema: DFSchemaRef,
 }
 
 impl WindowNode {
-    pub fn new(input: LogicalPlan, window: Window, time: Column) -> Result<Self> {
-        Self::over(Arc::new(input), window, Expr::Column(time))
+    pub fn new(input: LogicalPlan, window: Window, clock: WindowClock, time: Column) -> Result<Self> {
+        Self::over(Arc::new(input), window, clock, Expr::Column(time))
     }
 
-    fn over(input: Arc<LogicalPlan>, window: Window, time: Expr) -> Result<Self> {
+    fn over(input: Arc<LogicalPlan>, window: Window, clock: WindowClock, time: Expr) -> Result<Self> {
         let mut fields: Vec<_> =
             input.schema().iter().map(|(qualifier, field)| (qualifier.cloned(), field.clone())).collect();
         for name in [WINDOW_START, WINDOW_END, WINDOW_TIME] {
-            let mut field = Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, None), true);
-            if name == WINDOW_TIME {
-                field = with_time(&field, TIME_EVENT);
-            }
+            let field = if name == WINDOW_TIME {
+                with_time(&Field::new(name, clock.time_type(), true), TIME_EVENT)
+            } else {
+                Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, None), true)
+            };
             let mut metadata = field.metadata().clone();
             metadata.insert(WINDOW_KEY.to_owned(), name.to_owned());
             fields.push((None, Arc::new(field.with_metadata(metadata))));
         }
         let schema = Arc::new(DFSchema::new_with_metadata(fields, input.schema().metadata().clone())?);
-        Ok(WindowNode { input, window, time, schema })
+        Ok(WindowNode { input, window, clock, time, schema })
     }
 }
 
@@ -65,6 +67,7 @@ impl Hash for WindowNode {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.input.hash(state);
         self.window.hash(state);
+        self.clock.hash(state);
         self.time.hash(state);
     }
 }
@@ -97,13 +100,13 @@ impl UserDefinedLogicalNodeCore for WindowNode {
     }
 
     fn fmt_for_explain(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} on {}", self.window, self.time)
+        write!(out, "{}{} on {}", self.window, self.clock, self.time)
     }
 
     fn with_exprs_and_inputs(&self, expressions: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         let time = expressions.into_iter().next().expect("a window has one expression");
         let input = inputs.into_iter().next().expect("a window has one input");
-        Self::over(Arc::new(input), self.window, time)
+        Self::over(Arc::new(input), self.window, self.clock, time)
     }
 
     fn necessary_children_exprs(&self, output: &[usize]) -> Option<Vec<Vec<usize>>> {

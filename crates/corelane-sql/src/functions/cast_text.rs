@@ -12,10 +12,10 @@ use arrow::datatypes::{
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta};
+use corelane_ops::Zone;
 use datafusion_common::{Result, exec_err};
 
 use super::call::Call;
-use super::instants::Zone;
 use super::json_text::{write_double, write_float};
 
 /// `CAST(x AS STRING)`.

@@ -12,7 +12,7 @@ use datafusion_expr::ReturnFieldArgs;
 use super::call::{Call, Text};
 use super::date_pattern::{DAY_MS, DatePattern, SECOND_MS, date_of};
 use super::function::{constant_long, constant_text};
-use super::instants::{DatePatterns, Zone, local_now, since_epoch, utc_ms};
+use super::instants::{DatePatterns, local_now, since_epoch, utc_ms, zone_named};
 use super::text_builder::TextBuilder;
 
 const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
@@ -170,7 +170,7 @@ fn text_to_timestamp_ltz(call: &Call) -> Result<ArrayRef> {
     let zones = if call.has(2) { Some(call.text(2)?) } else { None };
     call.map_instants(|row| {
         // Without a zone of its own the text is in UTC, whatever the session's zone.
-        let zone = zones.map_or(Ok(None), |zones| Zone::parse(zones.at(row)))?;
+        let zone = zones.map_or(Ok(None), |zones| zone_named(zones.at(row)))?;
         let time =
             if call.has(1) { patterns.at(row, "")?.0.parse(text.at(row)) } else { parse_timestamp(text.at(row)) };
         Ok(time.map(|time| (utc_ms(zone, time), 0)))
@@ -217,7 +217,7 @@ pub(super) fn convert_tz(call: &Call) -> Result<ArrayRef> {
     let (text, from, to) = (call.text(0)?, call.text(1)?, call.text(2)?);
     let mut patterns = DatePatterns::new(None);
     call.write_texts(|row, out| {
-        let (from, to) = (Zone::parse(from.at(row))?, Zone::parse(to.at(row))?);
+        let (from, to) = (zone_named(from.at(row))?, zone_named(to.at(row))?);
         let (pattern, _) = patterns.at(row, DEFAULT_PATTERN)?;
         let Some(time) = pattern.parse(text.at(row)) else { return Ok(false) };
         let ms = utc_ms(from, time);

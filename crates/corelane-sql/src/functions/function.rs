@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use corelane_stream::Clock;
 use datafusion_common::{Result, ScalarValue, exec_err, internal_err, plan_err};
@@ -62,7 +63,7 @@ pub(super) enum Takes {
     Number,
     /// A date, a time or a timestamp, as it is.
     Instant,
-    /// A date, a time or a timestamp as it is, or text that is read as a timestamp.
+    /// A date, a time or a timestamp as it is, or text that is read as a timestamp: null if it is none.
     InstantOrText,
     List,
     Map,
@@ -233,6 +234,17 @@ impl FunctionDef {
         })
     }
 
+    /// An argument as the kernel sees it.
+    fn argument(&self, index: usize, value: &ColumnarValue) -> Result<Argument> {
+        let mut argument = Argument::new(value)?;
+        let takes = self.takes.get(index).or(self.takes.last());
+        if takes == Some(&Takes::InstantOrText) && is_text(argument.array.data_type()) {
+            // What is no time becomes NULL: the cast is a safe one.
+            argument.array = cast(&argument.array, &DataType::Timestamp(TimeUnit::Millisecond, None))?;
+        }
+        Ok(argument)
+    }
+
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let required = self.takes.len() - self.optional;
         let most = if self.repeats { usize::MAX } else { self.takes.len() };
@@ -338,7 +350,8 @@ impl Takes {
             },
             Takes::Instant | Takes::InstantOrText if is_instant => Some(given.clone()),
             Takes::Instant => given.is_null().then_some(milliseconds),
-            Takes::InstantOrText => (is_text || given.is_null()).then_some(milliseconds),
+            Takes::InstantOrText if is_text => Some(Utf8View),
+            Takes::InstantOrText => given.is_null().then_some(milliseconds),
             Takes::List => match given {
                 DataType::List(_) => Some(given.clone()),
                 DataType::LargeList(item) | DataType::ListView(item) | DataType::FixedSizeList(item, _) => {
@@ -463,12 +476,12 @@ impl ScalarUDFImpl for Builtin {
         let constants = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let once = constants && definition.freshness != Freshness::PerRow;
         let rows = if once { 1 } else { args.number_rows };
-        let null_constant =
-            args.args.iter().any(|argument| matches!(argument, ColumnarValue::Scalar(s) if s.is_null()));
+        let arguments = args.args.iter().enumerate().map(|(index, value)| definition.argument(index, value));
+        let arguments = arguments.collect::<Result<Vec<_>>>()?;
+        let null_constant = arguments.iter().any(|argument| argument.is_constant() && argument.is_null(0));
         if null_constant && !definition.keeps_nulls {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_type())?));
         }
-        let arguments = args.args.iter().map(Argument::new).collect::<Result<Vec<_>>>()?;
         let nulls = if definition.keeps_nulls { None } else { union_of_nulls(&arguments) };
         let call = Call {
             name: definition.name,

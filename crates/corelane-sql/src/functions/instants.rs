@@ -3,49 +3,24 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Date32Array, PrimitiveArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
-use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
+use chrono::{DateTime, NaiveDateTime};
+use corelane_ops::Zone;
 use datafusion_common::{Result, exec_err, internal_err};
 
 use super::call::Call;
 use super::date_pattern::{DAY_MS, DatePattern, SECOND_MS, civil};
 
-/// A time zone that is not UTC.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Zone(Tz);
-
-impl Zone {
-    /// Reads `Europe/Berlin`, `+02:00` or `GMT+02:00`; `None` is UTC.
-    pub fn parse(name: &str) -> Result<Option<Self>> {
-        let bare = name.strip_prefix("GMT").or(name.strip_prefix("UTC")).unwrap_or(name);
-        if matches!(bare, "" | "Z" | "Etc/UTC" | "+00:00") {
-            return Ok(None);
-        }
-        match bare.parse::<Tz>() {
-            Ok(zone) => Ok(Some(Zone(zone))),
-            Err(_) => exec_err!("there is no time zone '{name}'"),
-        }
-    }
-
-    pub fn offset_seconds(self, ms: i64) -> i32 {
-        civil(ms, 0).map_or(0, |time| self.0.offset_from_utc_datetime(&time).fix().local_minus_utc())
-    }
-
-    /// Milliseconds since the epoch of a wall-clock time: the earlier of two; one that a change of the
-    /// clock leaves out is read with the offset before it.
-    pub fn utc_ms(self, local: NaiveDateTime) -> i64 {
-        let local_ms = local.and_utc().timestamp_millis();
-        let offset = match self.0.offset_from_local_datetime(&local).earliest() {
-            Some(offset) => offset.fix().local_minus_utc(),
-            None => self.offset_seconds(local_ms - DAY_MS),
-        };
-        local_ms - i64::from(offset) * SECOND_MS
+/// The zone of a name; `None` is UTC.
+pub(super) fn zone_named(name: &str) -> Result<Option<Zone>> {
+    match Zone::parse(name) {
+        Some(zone) => Ok(zone),
+        None => exec_err!("there is no time zone '{name}'"),
     }
 }
 
@@ -113,7 +88,7 @@ impl Instants<'_> {
 impl Call<'_> {
     /// The session's time zone, `None` for UTC.
     pub fn zone(&self) -> Result<Option<Zone>> {
-        self.time_zone.map_or(Ok(None), Zone::parse)
+        self.time_zone.map_or(Ok(None), zone_named)
     }
 
     pub fn instants(&self, index: usize) -> Result<Instants<'_>> {

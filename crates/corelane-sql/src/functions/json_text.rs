@@ -304,7 +304,8 @@ impl Path {
         let mut rest = body.strip_prefix('$').ok_or_else(wrong)?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
-            if let Some(after) = rest.strip_prefix('.') {
+            // `$.["a"]` is `$["a"]`.
+            if let Some(after) = rest.strip_prefix('.').filter(|after| !after.starts_with('[')) {
                 let end = after.find(['.', '[']).unwrap_or(after.len());
                 let name = &after[..end];
                 if name.is_empty() {
@@ -314,7 +315,7 @@ impl Path {
                 rest = &after[end..];
                 continue;
             }
-            let after = rest.strip_prefix('[').ok_or_else(wrong)?.trim_start();
+            let after = rest.strip_prefix(".[").or(rest.strip_prefix('[')).ok_or_else(wrong)?.trim_start();
             if let Some(quote) = after.chars().next().filter(|letter| matches!(letter, '\'' | '"')) {
                 let (name, after) = after[1..].split_once(quote).ok_or_else(wrong)?;
                 steps.push(Step::Member(name.to_owned()));

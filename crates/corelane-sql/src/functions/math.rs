@@ -6,8 +6,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    DECIMAL128_MAX_PRECISION, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::ReturnFieldArgs;
@@ -100,6 +100,18 @@ pub(super) fn abs(call: &Call) -> Result<ArrayRef> {
 pub(super) fn sign(call: &Call) -> Result<ArrayRef> {
     let float = |value: f64, _| if value == 0.0 || value.is_nan() { value } else { value.signum() };
     by_type(call, |value, _| value.signum(), |value, scale, _| decimal::sign(value, scale), float)
+}
+
+/// That of the argument, with a digit before the point for the 1.
+pub(super) fn sign_type(args: &ReturnFieldArgs) -> Result<DataType> {
+    match args.arg_fields.first().map(|field| field.data_type()) {
+        Some(DataType::Decimal128(precision, scale)) if precision.cast_signed() <= *scale => {
+            let precision = DECIMAL128_MAX_PRECISION.min(precision + 1);
+            Ok(DataType::Decimal128(precision, precision.cast_signed() - 1))
+        }
+        Some(other) => Ok(other.clone()),
+        None => plan_err!("the function takes a number"),
+    }
 }
 
 pub(super) fn ceil(call: &Call) -> Result<ArrayRef> {

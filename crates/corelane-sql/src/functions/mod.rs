@@ -36,6 +36,7 @@ mod url;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use corelane_ops::Zone;
 use corelane_stream::Clock;
 use datafusion_expr::ScalarUDF;
 
@@ -61,7 +62,7 @@ pub fn scalar_functions(clock: &Arc<dyn Clock>, time_zone: Option<&str>) -> Hash
 /// # Errors
 /// If there is no such zone.
 pub fn check_time_zone(name: &str) -> corelane_stream::Result<()> {
-    instants::Zone::parse(name).map(drop).map_err(|_| {
+    Zone::parse(name).map(drop).ok_or_else(|| {
         corelane_stream::Error::invalid(format!("there is no time zone '{name}'"))
             .with_hint("write it as 'Europe/Berlin', 'UTC' or '+02:00'")
     })

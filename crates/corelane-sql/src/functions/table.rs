@@ -78,7 +78,7 @@ pub static FUNCTIONS: &[FunctionDef] = &[
 
     // Numbers.
     def("ABS", Math, &[Number], Gives::Same(0), math::abs, "ABS(x)", "the magnitude"),
-    def("SIGN", Math, &[Number], Gives::Same(0), math::sign, "SIGN(x)", "-1, 0 or 1"),
+    def("SIGN", Math, &[Number], Gives::By(math::sign_type), math::sign, "SIGN(x)", "-1, 0 or 1"),
     def("CEIL", Math, &[Number], Gives::By(math::whole_type), math::ceil, "CEIL(x)", "the least whole number not below x").aliases(&["CEILING"]),
     def("FLOOR", Math, &[Number], Gives::By(math::whole_type), math::floor, "FLOOR(x)", "the greatest whole number not above x"),
     def("ROUND", Math, &[Number, Long], Gives::By(math::rounded_type), math::round, "ROUND(x[, digits])", "x rounded, halves away from zero").optional(1),
@@ -205,5 +205,6 @@ pub static FUNCTIONS: &[FunctionDef] = &[
 
     // Types.
     def("TYPEOF", Type, &[Any, Flag], Gives::Text, types::type_of, "TYPEOF(x[, serializable])", "the type of x, as SQL writes it, which is always serializable").optional(1).keeps_nulls(),
+    def("CAST_TO_DIGITS", Type, &[Instant, Long], Gives::Same(0), time_units::keep_digits, "CAST(time AS TIMESTAMP(p))", "a time without what comes behind p digits of its second"),
     def("CAST_TO_STRING", Type, &[Any], Gives::Text, cast_text::cast_text, "CAST(x AS STRING)", "x as text"),
 ];

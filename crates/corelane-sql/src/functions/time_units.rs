@@ -3,7 +3,10 @@
 //! Flink's conventions: `DAYOFWEEK` counts from Sunday = 1, `WEEK` is the ISO week, while a week that a
 //! time is rounded to starts on Sunday.
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time32MillisecondType,
     Time32SecondType, TimeUnit,
@@ -366,6 +369,29 @@ pub(super) fn timestamp_diff(call: &Call) -> Result<ArrayRef> {
             Err(_) => exec_err!("TIMESTAMPDIFF gave {difference}, which an INT cannot hold"),
         }
     })
+}
+
+/// `CAST(x AS TIMESTAMP(2))`: a type holds milliseconds, microseconds or nanoseconds, so other digits are cut off here.
+pub(super) fn keep_digits(call: &Call) -> Result<ArrayRef> {
+    let (times, digits) = (&call.argument(0)?.array, call.longs(1)?.at(0));
+    let held = match times.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => 0,
+        DataType::Timestamp(TimeUnit::Millisecond, _) | DataType::Time32(_) => 3,
+        DataType::Timestamp(TimeUnit::Microsecond, _) => 6,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => 9,
+        other => return exec_err!("{} takes a time with a fraction, not {other}", call.name),
+    };
+    let Some(step) = u32::try_from(held - digits).ok().and_then(|cut| 10_i64.checked_pow(cut)) else {
+        return Ok(Arc::clone(times));
+    };
+    let cut = |time: i64| time - time.rem_euclid(step);
+    if let DataType::Time32(_) = times.data_type() {
+        let values = times.as_primitive::<Time32MillisecondType>();
+        return Ok(Arc::new(values.unary::<_, Time32MillisecondType>(|time| cut(i64::from(time)) as i32)));
+    }
+    let values = cast(times, &DataType::Int64)?;
+    let kept = values.as_primitive::<Int64Type>().unary::<_, Int64Type>(cut);
+    Ok(cast(&kept, times.data_type())?)
 }
 
 /// `DATEDIFF(to, from)`: days between two dates.

@@ -167,6 +167,7 @@ impl Lowering {
             phase: Phase::Single,
             retracting,
             emit_empty: keys.is_empty(),
+            at_end: self.options.final_results && self.dataflow.bounded(),
             policy: input.policy.clone(),
         };
         let keys_count = keys.len();
@@ -243,6 +244,7 @@ impl Lowering {
             input: input.schema.clone(),
             time: event_time.then_some(time),
             window: traced.node.window,
+            clock: traced.node.clock,
             keys: keys.clone(),
             calls: placed.clone(),
             phase: Phase::Single,

@@ -19,14 +19,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
-use corelane_ops::{CalcSpec, UnionSpec};
+use corelane_ops::{CalcSpec, TimeSteps, UnionSpec};
 use corelane_stream::dataflow::SinkNode;
 use corelane_stream::origin::{origin_detail, origin_field};
 use corelane_stream::{
     ChangelogMode, Dataflow, Edge, Exchange, LateRows, Node, NodeId, NodeKind, OnError, OperatorSpec, OriginDetail,
     RowPolicy, SinkSpec,
 };
-use datafusion_common::tree_node::TreeNode;
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError};
 use datafusion_expr::{Expr, LogicalPlan, Projection};
 
@@ -40,6 +40,8 @@ pub struct LowerOptions {
     pub workers: usize,
     /// How long a split may be silent before it stops holding the watermark back.
     pub idle_timeout_ms: Option<u64>,
+    /// Aggregates over bounded input give their results once, at its end.
+    pub final_results: bool,
 }
 
 /// Which hidden columns the reader of a sub-plan has a use for.
@@ -86,8 +88,8 @@ pub struct Lowering {
     options: LowerOptions,
     /// The query at hand says `EMIT CHANGES`: windows give running results before they close.
     emit_changes: bool,
-    /// The query at hand waits for event time; if none does, no watermark is made.
-    event_time: bool,
+    /// The moments for which the query at hand waits; if there are none, no watermark is made.
+    event_time: Option<TimeSteps>,
 }
 
 impl Lowering {
@@ -97,7 +99,7 @@ impl Lowering {
             calcs: HashMap::new(),
             options,
             emit_changes: false,
-            event_time: false,
+            event_time: None,
         }
     }
 
@@ -111,7 +113,7 @@ impl Lowering {
     /// If a part of the query cannot be run as a stream.
     pub(crate) fn query(&mut self, plan: &LogicalPlan, emit_changes: bool) -> Result<Relation, SqlError> {
         self.emit_changes = emit_changes;
-        self.event_time = waits_for_event_time(plan);
+        self.event_time = awaited(plan);
         let relation = self.lower(plan, Wanted::default())?;
         self.retyped(Relation { origin: None, ..relation }, &physical_schema(plan.schema()))
     }
@@ -278,15 +280,21 @@ fn strictest<'a>(policies: impl Iterator<Item = &'a RowPolicy> + Clone) -> RowPo
     }
 }
 
-fn waits_for_event_time(plan: &LogicalPlan) -> bool {
-    plan.exists(|node| {
-        Ok(match node {
-            LogicalPlan::Window(_) => true,
-            LogicalPlan::Extension(extension) => extension.node.as_any().is::<WindowNode>(),
-            _ => false,
-        })
+fn awaited(plan: &LogicalPlan) -> Option<TimeSteps> {
+    let mut awaited: Option<TimeSteps> = None;
+    plan.apply(|node| {
+        let steps = match node {
+            LogicalPlan::Window(_) => Some(TimeSteps::ALL),
+            LogicalPlan::Extension(extension) => {
+                extension.node.as_any().downcast_ref::<WindowNode>().map(|node| TimeSteps::of_window(&node.window))
+            }
+            _ => None,
+        };
+        awaited = awaited.into_iter().chain(steps).reduce(TimeSteps::and);
+        Ok(TreeNodeRecursion::Continue)
     })
-    .expect("looking at nodes cannot fail")
+    .expect("looking at nodes cannot fail");
+    awaited
 }
 
 /// The physical columns of a logical schema. All are nullable: the planner's nullability is a

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use corelane_ops::over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
 use corelane_ops::{AggregateCall, over_source};
-use corelane_stream::{ChangelogMode, Exchange, OperatorSpec};
+use corelane_stream::{ChangelogMode, Exchange, OperatorSpec, sql_type};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::WindowFunction;
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
@@ -151,10 +152,13 @@ fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<O
             };
             let default = match params.args.get(2) {
                 None => None,
-                Some(Expr::Literal(default, _)) => Some(default.clone()),
+                Some(Expr::Literal(default, _)) => Some(default),
                 Some(_) => return Err(SqlError::new("the default of LAG must be a literal")),
             };
-            return Ok(OverFunction::Lag { argument: inputs.column(value)?, offset, default });
+            let argument = inputs.column(value)?;
+            let data_type = inputs.columns[argument].1.data_type();
+            let default = default.map(|default| fitted_default(default, data_type)).transpose()?;
+            return Ok(OverFunction::Lag { argument, offset, default });
         }
         "lead" => {
             return Err(SqlError::new(
@@ -190,6 +194,17 @@ fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<O
         order: Vec::new(),
         output: Arc::new(output),
     }))
+}
+
+/// The default of LAG in the type of its column, if nothing is lost by that.
+fn fitted_default(default: &ScalarValue, data_type: &DataType) -> Result<ScalarValue, SqlError> {
+    let fitted = default.cast_to(data_type).ok();
+    let back = fitted.as_ref().and_then(|fitted| fitted.cast_to(&default.data_type()).ok());
+    match fitted {
+        Some(fitted) if default.is_null() || back.as_ref() == Some(default) => Ok(fitted),
+        _ => Err(SqlError::new(format!("the default of LAG, {default}, is no {}", sql_type(data_type)))
+            .with_hint("cast the column to a type that holds both")),
+    }
 }
 
 fn over_frame(function: &WindowFunction) -> Result<OverFrame, SqlError> {

@@ -42,10 +42,12 @@ impl Lowering {
 
         let visible = |column: &Column| scanned_column(&table, scan, column);
         let calc = split_shared(calc, &table, visible)?;
-        let watermark = match &table.watermark {
-            Some(watermark) if self.event_time => {
+        let watermark = match (&table.watermark, self.event_time) {
+            (Some(watermark), Some(steps)) => {
                 let full = |column: &Column| definition(&table, position_of(&table, &column.name)?);
-                Some((replace_columns(&watermark.expression, full)?, watermark.text.clone()))
+                let time = definition(&table, watermark.column)
+                    .ok_or_else(|| SqlError::new("the column of the watermark has no definition"))?;
+                Some((replace_columns(&watermark.expression, full)?, time, steps, watermark.text.clone()))
             }
             _ => None,
         };
@@ -53,7 +55,10 @@ impl Lowering {
         let mut used = UsedColumns::default();
         calc.inner.iter().for_each(|(expression, _)| used.add(expression));
         calc.predicate.iter().for_each(|predicate| used.add(predicate));
-        watermark.iter().for_each(|(expression, _)| used.add(expression));
+        if let Some((expression, time, ..)) = &watermark {
+            used.add(expression);
+            used.add(time);
+        }
         let whole = table.source().map_err(SqlError::from)?;
         let outer_fails = calc.outer.iter().flat_map(|(_, columns)| columns).any(|(column, _)| can_fail(column));
         let inner = calc.predicate.iter().chain(calc.inner.iter().map(|(column, _)| column));
@@ -63,14 +68,21 @@ impl Lowering {
         let names = DFSchema::try_from(read.as_ref().clone()).map_err(planning)?;
 
         let strategy = match watermark {
-            Some((expression, text)) => {
-                let strategy =
-                    ColumnWatermark::new(physical(&expression, &names)?, &read, text, self.options.idle_timeout_ms)?;
+            Some((expression, time, steps, text)) => {
+                let (expression, time) = (physical(&expression, &names)?, physical(&time, &names)?);
+                let idle_timeout_ms = self.options.idle_timeout_ms;
+                let strategy = ColumnWatermark::new(expression, time, steps, &read, text, idle_timeout_ms)?;
                 Some(Arc::new(strategy) as Arc<dyn WatermarkStrategy>)
             }
             None => None,
         };
-        let spec: Arc<dyn SourceSpec> = whole.with_schema(read.clone()).map_err(SqlError::from)?;
+        let mut spec: Arc<dyn SourceSpec> = whole.with_schema(read.clone()).map_err(SqlError::from)?;
+        let required = not_null(&table, &read);
+        if !required.is_empty()
+            && let Some(strict) = spec.refusing_nulls(&required)
+        {
+            spec = strict;
+        }
         let node = self.dataflow.add(Node {
             kind: NodeKind::Source(SourceNode { table: table.name().to_owned(), spec, watermark: strategy }),
             inputs: Vec::new(),
@@ -254,6 +266,16 @@ fn field_path(expression: &Expr) -> Option<(String, Vec<String>)> {
         }
         _ => None,
     }
+}
+
+/// The columns read that are declared NOT NULL. The plan counts on it, so the source has to see to it.
+fn not_null<'a>(table: &'a Table, read: &Schema) -> Vec<&'a str> {
+    let declared = table
+        .columns
+        .iter()
+        .filter(|column| matches!(column.source, ColumnSource::Physical(_)) && !column.field.is_nullable());
+    let names = declared.map(|column| column.field.name().as_str());
+    names.filter(|name| read.fields().find(name).is_some()).collect()
 }
 
 /// What the source is asked for: used columns in the table's order, then the position, then the origin.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use corelane_ops::{SortKey, SortLimitSpec};
-use corelane_stream::{ChangelogMode, Exchange};
+use corelane_ops::{FirstRowsSpec, SortKey, SortLimitSpec};
+use corelane_stream::{ChangelogMode, Exchange, NodeId, NodeKind};
 use datafusion_common::DFSchemaRef;
 use datafusion_expr::{Expr, FetchType, Limit, LogicalPlan, SkipType, Sort};
 use datafusion_physical_expr::PhysicalExpr;
@@ -78,6 +78,14 @@ impl Lowering {
         let widened = columns.len() > width;
         let wanted = Wanted { position: input.position.is_some(), origin: false };
         let input = self.calc_hidden(input, None, columns, wanted)?;
+        let input = match limit {
+            Some(limit) if keys.is_empty() && self.comes_from_source(input.node) => {
+                let spec = FirstRowsSpec { input: input.schema.clone(), rows: limit.saturating_add(offset) };
+                let node = self.operator(Arc::new(spec), &[(&input, Exchange::Forward)], ChangelogMode::Append);
+                Relation { node, ..input }
+            }
+            _ => input,
+        };
         let spec = SortLimitSpec {
             input: input.schema.clone(),
             keys,
@@ -95,5 +103,15 @@ impl Lowering {
         let columns =
             (0..width).map(|index| (column_at(&sorted.schema, index), sorted.schema.fields()[index].clone())).collect();
         self.calc_physical(sorted, None, columns)
+    }
+
+    /// True if rows come from a source, each worker's in the order in which it reads them.
+    fn comes_from_source(&self, node: NodeId) -> bool {
+        let node = self.dataflow.node(node);
+        match &node.kind {
+            NodeKind::Source(_) => true,
+            NodeKind::Operator(spec) => spec.keeps_order() && self.comes_from_source(node.inputs[0].from),
+            NodeKind::Sink(_) => false,
+        }
     }
 }

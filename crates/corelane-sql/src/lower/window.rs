@@ -152,7 +152,7 @@ impl Lowering {
                 "rows can only be given windows of event time; on processing time, aggregate by window_start and window_end",
             ));
         }
-        let spec = WindowAssignSpec { input: input.schema.clone(), time, window: window.window };
+        let spec = WindowAssignSpec { input: input.schema.clone(), time, window: window.window, clock: window.clock };
         let schema = spec.schema();
         let node = self.operator(Arc::new(spec), &[(&input, Exchange::Forward)], ChangelogMode::Append);
         let assigned = Relation { node, schema, mode: ChangelogMode::Append, ..input };

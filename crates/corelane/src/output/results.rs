@@ -104,7 +104,7 @@ impl Results {
     pub fn finish(mut self, out: &mut Destination) -> Result<(), Failed> {
         if let Some(fold) = self.fold.take() {
             for rows in fold.finish()? {
-                self.printer.rows(&ChangelogBatch::append(rows), &mut self.text)?;
+                self.printer.rows(&ChangelogBatch::append(rows?), &mut self.text)?;
                 self.write(out)?;
             }
         }

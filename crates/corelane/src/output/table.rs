@@ -27,13 +27,22 @@ pub fn boxed(header: &[&str], numeric: &[bool], rows: Vec<Vec<String>>, arrangem
         let alignment = if numeric[column] { CellAlignment::Right } else { CellAlignment::Left };
         Cell::new_owned(text).set_alignment(alignment)
     };
+    let fits_terminal = matches!(arrangement, ContentArrangement::Dynamic);
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(arrangement);
+    if fits_terminal && table.width().is_none_or(|width| width == 0) {
+        table.set_width(columns_told(std::env::var("COLUMNS").ok().as_deref()));
+    }
     table.set_header(header.iter().map(|name| Cell::new(name).set_alignment(CellAlignment::Left)));
     for row in rows {
         table.add_row(row.into_iter().enumerate().map(cell));
     }
     table.to_string()
+}
+
+/// The width of a terminal that does not know its own, as those of containers and builds do not.
+pub(super) fn columns_told(variable: Option<&str>) -> u16 {
+    variable.and_then(|text| text.trim().parse().ok()).filter(|width| *width != 0).unwrap_or(80)
 }
 
 /// Collects rows and draws them at the end.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use expect_test::Expect;
@@ -26,8 +26,6 @@ pub struct Ran {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
-    /// The most memory it had, in bytes.
-    pub peak_bytes: u64,
 }
 
 impl Place {
@@ -110,15 +108,31 @@ impl Place {
         let stdout = read(child.stdout.take().map(|stream| Box::new(stream) as Box<_>));
         let stderr = read(child.stderr.take().map(|stream| Box::new(stream) as Box<_>));
         drop(child.stdin.take());
-        let (status, peak_bytes) = wait(child.id());
+        let status = child.wait().expect("it was started here");
         let code = status.code().unwrap_or_else(|| -status.signal().unwrap_or(0));
         let named = |text: String| text.replace(&self.folder.path().display().to_string(), "$DIR");
-        Ran {
-            code,
-            stdout: named(stdout.join().expect("read")),
-            stderr: named(stderr.join().expect("read")),
-            peak_bytes,
+        Ran { code, stdout: named(stdout.join().expect("read")), stderr: named(stderr.join().expect("read")) }
+    }
+
+    /// The most memory that a program had, in bytes.
+    ///
+    /// The kernel counts to a program what the process that started it ever had. The tests all run in
+    /// one process, so another one starts it: this same binary, with nothing to do but that.
+    pub fn peak_bytes(&self, command: &Command) -> u64 {
+        let mut measuring = Command::new(std::env::current_exe().expect("a path"));
+        measuring.args(["--exact", MEASURING]).current_dir(self.folder.path());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => measuring.env(name, value),
+                None => measuring.env_remove(name),
+            };
         }
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<&str> = words.map(|word| word.to_str().expect("text")).collect();
+        measuring.env(MEASURED, serde_json::to_string(&words).expect("text"));
+        let ran = self.run(measuring);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        self.read(PEAK).parse().expect("a number")
     }
 
     /// Checks the exit code and standard error of a statement.
@@ -145,14 +159,25 @@ impl Place {
     }
 }
 
-/// Waits for the end of a child; `Child::wait` would not tell its memory.
-fn wait(process: u32) -> (ExitStatus, u64) {
-    let mut status = 0;
-    // SAFETY: both are plain data that the kernel fills.
+/// The program to measure, as a list in JSON.
+const MEASURED: &str = "TEST_MEASURED_COMMAND";
+
+const MEASURING: &str = "program::measures_for_another_test";
+
+/// The file that is told how much memory it had.
+const PEAK: &str = "peak";
+
+#[test]
+fn measures_for_another_test() {
+    let Ok(words) = std::env::var(MEASURED) else { return };
+    let words: Vec<String> = serde_json::from_str(&words).expect("a list");
+    let status = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).status().expect("it was built");
+    assert!(status.success(), "{status}");
+    // SAFETY: plain data that the kernel fills.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    let waited = unsafe { libc::wait4(process as libc::pid_t, &raw mut status, 0, &raw mut usage) };
-    assert_eq!(waited, process as libc::pid_t, "{}", std::io::Error::last_os_error());
-    (ExitStatus::from_raw(status), usage.ru_maxrss as u64 * 1024)
+    let told = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    assert_eq!(told, 0, "{}", std::io::Error::last_os_error());
+    fs::write(PEAK, (usage.ru_maxrss as u64 * 1024).to_string()).expect("the folder can be written");
 }
 
 /// A program that runs while the test does things to it.

@@ -109,7 +109,7 @@ impl Harness {
         for form in [Form::Constants, Form::Columns, Form::Mixed] {
             // Units are constants: the first argument of some, the second of others.
             let unit_first = ["TIMESTAMPADD(", "TIMESTAMPDIFF(", "EXTRACT("].iter().any(|name| text.starts_with(name));
-            let unit_second = text.starts_with("FLOOR_TO(") || text.starts_with("CEIL_TO(");
+            let unit_second = ["FLOOR_TO(", "CEIL_TO(", "CAST_TO_DIGITS("].iter().any(|name| text.starts_with(name));
             if (unit_first && form != Form::Constants) || (unit_second && form == Form::Columns) {
                 continue;
             }

@@ -100,6 +100,39 @@ fn files_of_one_time_that_are_there_already() {
     assert_eq!((ran.code, ran.stderr.as_str()), (130, ""));
 }
 
+/// Workers without a file do not hold time back; a signal ends the input, and with it open windows.
+#[test]
+fn one_file_for_many_workers() {
+    for workers in ["1", "2", "4"] {
+        let place = Place::with(&[("in.csv", "2024-01-01 00:00:00\n2024-01-01 00:01:00\n2024-01-01 00:02:00\n")]);
+        let columns = "ts TIMESTAMP(3), WATERMARK FOR ts AS ts";
+        let sql = table(columns, "csv", "in.csv", FOLLOW)
+            + "SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))\n\
+               GROUP BY window_start, window_end";
+        let mut running =
+            Running::start(place.command(&["run", "-c", &sql, "--format=changelog", "--workers", workers]));
+        assert_eq!(running.line(), "+I[2024-01-01 00:00:00.000, 1]");
+        assert_eq!(running.line(), "+I[2024-01-01 00:01:00.000, 1]");
+        running.signal(libc::SIGINT);
+        let ran = running.finish(&place);
+        assert_eq!((ran.code, ran.stdout.as_str()), (130, "+I[2024-01-01 00:02:00.000, 1]\n"), "{}", ran.stderr);
+    }
+}
+
+/// LIMIT ends the input: nobody has to.
+#[test]
+fn a_limit_of_standard_input() {
+    for workers in ["1", "2"] {
+        let place = Place::new();
+        let sql = table("a BIGINT", "csv", "-", "") + "SELECT a * 10 AS a FROM t WHERE a > 1 LIMIT 2";
+        let mut running = Running::start(place.command(&["run", "-c", &sql, "--format=csv", "--workers", workers]));
+        running.type_in("1\n2\n3\n4\n");
+        assert_eq!([running.line(), running.line(), running.line()], ["a", "20", "30"]);
+        let ran = running.finish(&place);
+        assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+    }
+}
+
 #[test]
 fn standard_input() {
     let place = Place::new();

@@ -130,8 +130,7 @@ fn check_letters(letters: &str, fault: &Fault, expected: &Letter<'_>, context: &
     }
 }
 
-/// Runs every fault over a file in every setup. Rows are late on one worker only: on more, a row may
-/// arrive before another worker has said that it has nothing to read, and then it is in time.
+/// Runs every fault over a file in every setup.
 fn check(format: &str, name: &str, bytes: &[u8], letter: &Letter<'_>) {
     let place = Place::new();
     place.write(name, bytes);
@@ -142,9 +141,6 @@ fn check(format: &str, name: &str, bytes: &[u8], letter: &Letter<'_>) {
         format!("'on-error' = 'dead-letter', 'late-rows' = 'dead-letter', 'dead-letter.path' = '{}'", dead.display());
     for fault in &FAULTS {
         for setup in setups(&[1, 2, 4], &[7, 8192]) {
-            if fault.reason == LATE.reason && (setup.batch_rows != 7 || setup.workers != 1) {
-                continue;
-            }
             let context = format!("{format}, {setup}: {}", fault.select);
             let _ = std::fs::remove_file(&dead);
             let outcome = run(setup, &(table(COLUMNS, format, &path, &options) + fault.select));
@@ -184,7 +180,7 @@ fn parquet_has_rows_and_no_bytes() {
     check("parquet", "in.parquet", &parquet(), &letter);
 }
 
-/// The program on few rows at a time, so that time passes between them.
+/// The program on few rows at a time.
 fn small(place: &Place, sql: &str, workers: &str, driver: &str) -> Command {
     place.command(&["run", "-c", sql, "--workers", workers, "--driver", driver, "--no-pin", "--batch-rows", "7"])
 }
@@ -195,7 +191,7 @@ fn standard_input() {
     let letter = Letter { path: "-", position: format!("line {BAD}"), raw: bad_line(Row::json) };
     for driver in drivers() {
         for workers in ["1", "2", "4"] {
-            for fault in FAULTS.iter().filter(|fault| workers == "1" || fault.reason != LATE.reason) {
+            for fault in &FAULTS {
                 let place = Place::new();
                 let sql = table(COLUMNS, "json", "-", options) + fault.select;
                 let mut running = Running::start(small(&place, &sql, workers, driver));
@@ -254,7 +250,7 @@ fn late_rows_of_over_and_rows_behind_a_union() {
     ];
     let letter = Letter { path: "in.csv", position: format!("line {BAD}"), raw: bad_line(Row::csv) };
     for fault in &faults {
-        for workers in if fault.select == over { &["1"][..] } else { &["1", "2"] } {
+        for workers in ["1", "2", "4"] {
             let sql = table(COLUMNS, "csv", "in.csv", options) + fault.select;
             let ran = place.run(small(&place, &sql, workers, "threads"));
             assert_eq!((ran.code, ran.stdout.lines().count()), (0, ROWS as usize), "{}", ran.stderr);

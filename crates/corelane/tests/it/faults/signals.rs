@@ -36,6 +36,21 @@ fn once_drains_and_commits() {
     }
 }
 
+/// `timeout` signals its child, and at once the group that the child is in.
+#[test]
+fn the_echo_of_a_signal_is_not_a_second_one() {
+    let place = Place::with(&[("in.csv", "1\n2\n3\n")]);
+    let source = table("a BIGINT", "csv", "in.csv", "'source.monitor-interval' = '5 ms'");
+    let mut running = Running::start(job(&place, &source));
+    assert_eq!([running.line(), running.line(), running.line()], ["+I[1]", "+I[2]", "+I[3]"]);
+    running.signal(libc::SIGTERM);
+    running.signal(libc::SIGTERM);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stderr.as_str()), (130, ""));
+    let parts = place.names("out");
+    assert_eq!(parts.iter().map(|part| place.read(&format!("out/{part}"))).collect::<String>(), "1\n2\n3\n");
+}
+
 /// Bytes in a pipe that nobody has read.
 fn waiting(child: &Child) -> i32 {
     let mut bytes = 0;
@@ -62,10 +77,10 @@ fn twice_stops_at_once() {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program was built");
     // Nobody reads what it prints: it cannot drain.
     until("the pipe is full", || waiting(&child) > 50_000);
-    for _ in 0..2 {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: a signal to a child that was not waited for yet.
-        unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
-        until("the signal is taken", || taken(&child, libc::SIGINT));
+        unsafe { libc::kill(child.id() as libc::pid_t, signal) };
+        until("the signal is taken", || taken(&child, signal));
     }
     until("it has ended", || child.try_wait().expect("ours").is_some());
     let code = child.wait().expect("ours").code();
