@@ -286,8 +286,11 @@ impl WorkerBlueprint {
                     clock: self.job.clock.clone(),
                     waker: Waker::from(bell.clone()),
                 };
-                let sink = if here { Some(sink.spec.open(&context)?) } else { None };
-                Task::Sink(SinkTask::new(sink, inputs, bell))
+                let opened = if here { Some(sink.spec.open(&context)?) } else { None };
+                let task = SinkTask::new(opened, inputs, bell);
+                // Input that ends by itself is answered as a whole or not at all.
+                let bounded = self.job.dataflow.bounded();
+                Task::Sink(if bounded { task } else { task.committing_early(sink.spec.clone()) })
             }
         })
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use corelane_stream::{
-    Clock, Committable, Dataflow, Error, NodeId, NodeKind, Result, RowErrorsFactory, Split, Watermark,
+    Clock, Committable, Dataflow, Error, NodeId, NodeKind, Result, RowErrorsFactory, SourceCounters, Split, Watermark,
 };
 
 use crate::blueprint::{JobParts, blueprints, node_name};
@@ -34,9 +34,9 @@ pub enum Outcome {
     Finished,
     /// It was told to stop; what it had read is committed.
     Drained,
-    /// It was told to stop at once; nothing is committed.
+    /// It was told to stop at once; nothing is committed, unless its input had no end.
     Cancelled,
-    /// Nothing is committed.
+    /// As for `Cancelled`.
     Failed(Failure),
 }
 
@@ -111,8 +111,10 @@ impl JobReport {
 pub struct JobProgress {
     pub rows: u64,
     pub bytes: u64,
-    /// The sum of the splits' weights; 0 if unknown.
-    pub total_bytes: u64,
+    /// How much there is to read: the weights of the splits, in bytes or, for sources without bytes, rows; 0 if unknown.
+    pub work_total: u64,
+    /// How much of that was read.
+    pub work_done: u64,
     /// Event time at the slowest of the sinks; `None` before the first watermark.
     pub watermark: Option<Watermark>,
     pub rows_by_worker: Vec<u64>,
@@ -128,7 +130,8 @@ pub struct JobHandle {
     dataflow: Arc<Dataflow>,
     clock: Arc<dyn Clock>,
     slots: Vec<Slot>,
-    total_bytes: u64,
+    /// By node, the weights of its splits.
+    weights: Vec<u64>,
     start_ns: u64,
     ended: Arc<AtomicBool>,
     coordinator: Option<thread::JoinHandle<JobReport>>,
@@ -150,7 +153,7 @@ pub fn start_on(setup: JobSetup, facts: &MachineFacts) -> Result<JobHandle> {
     let JobSetup { dataflow, config, clock, row_errors } = setup;
     let placement = config.resolve(facts)?;
     let splits = list_splits(&dataflow, placement.workers.len())?;
-    let total_bytes = splits.iter().flatten().map(|split| split.weight).sum();
+    let weights = splits.iter().map(|splits| splits.iter().map(|split| split.weight).sum()).collect();
     let doorbells: Vec<Arc<Doorbell>> = placement.workers.iter().map(|_| Arc::default()).collect();
     let slots: Vec<Slot> = placement.workers.iter().map(|_| Slot::default()).collect();
     let control = Arc::new(Control::new(doorbells.clone()));
@@ -171,7 +174,7 @@ pub fn start_on(setup: JobSetup, facts: &MachineFacts) -> Result<JobHandle> {
         Error::io(format!("cannot start the job's thread: {error}"))
     })?;
     let coordinator = Some(coordinator);
-    Ok(JobHandle { control, dataflow, clock, slots, total_bytes, start_ns, ended, coordinator })
+    Ok(JobHandle { control, dataflow, clock, slots, weights, start_ns, ended, coordinator })
 }
 
 impl JobHandle {
@@ -180,7 +183,8 @@ impl JobHandle {
         let mut progress = JobProgress {
             rows: 0,
             bytes: 0,
-            total_bytes: self.total_bytes,
+            work_total: self.weights.iter().sum(),
+            work_done: 0,
             watermark: None,
             rows_by_worker: Vec::with_capacity(self.slots.len()),
             late_rows: 0,
@@ -188,12 +192,15 @@ impl JobHandle {
             elapsed_ns: self.clock.monotonic_ns().saturating_sub(self.start_ns),
         };
         let mut watermark = Watermark::END;
+        let mut read: Vec<SourceCounters> = vec![SourceCounters::default(); self.weights.len()];
         for slot in &self.slots {
             let counters = slot.read();
             progress.rows_by_worker.push(counters.rows());
             progress.rows += counters.rows();
-            for (node, metrics) in self.dataflow.nodes.iter().zip(&counters.nodes) {
+            for ((node, metrics), read) in self.dataflow.nodes.iter().zip(&counters.nodes).zip(&mut read) {
                 progress.bytes += metrics.source.bytes;
+                read.bytes += metrics.source.bytes;
+                read.rows += metrics.source.rows;
                 progress.bad_rows += metrics.source.bad_rows + metrics.operator.bad_rows;
                 progress.late_rows += metrics.operator.late_rows;
                 if matches!(node.kind, NodeKind::Sink(_)) {
@@ -201,6 +208,7 @@ impl JobHandle {
                 }
             }
         }
+        progress.work_done = work_done(&self.weights, &read);
         progress.watermark = Some(watermark).filter(|time| *time != Watermark::START && *time != Watermark::END);
         progress
     }
@@ -210,7 +218,7 @@ impl JobHandle {
         self.control.give(Order::Drain);
     }
 
-    /// Stops at once and commits nothing.
+    /// Stops at once and commits nothing more.
     pub fn cancel(&self) {
         self.control.give(Order::Cancel);
     }
@@ -249,6 +257,15 @@ impl Drop for JobHandle {
             let _ = coordinator.join();
         }
     }
+}
+
+/// How much of its weight each source has read. One that gives rows but no bytes is weighed in rows.
+fn work_done(weights: &[u64], read: &[SourceCounters]) -> u64 {
+    let done = weights.iter().zip(read).map(|(weight, read)| {
+        let done = if read.bytes == 0 { read.rows } else { read.bytes };
+        done.min(*weight)
+    });
+    done.sum()
 }
 
 /// The job's own thread: waits for the workers, then commits or aborts.
@@ -291,6 +308,9 @@ fn settle(job: &JobParts, ends: &mut [LaneEnd]) -> Outcome {
         },
     };
     if matches!(outcome, Outcome::Cancelled | Outcome::Failed(_)) {
+        if !job.dataflow.bounded() {
+            tell_remains(job);
+        }
         abort_sinks(&job.dataflow);
     }
     outcome
@@ -319,6 +339,16 @@ fn begin_sinks(dataflow: &Dataflow) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says what is left of output that was seen before its job was to end.
+fn tell_remains(job: &JobParts) {
+    for node in &job.dataflow.nodes {
+        if let NodeKind::Sink(sink) = &node.kind {
+            let name = node_name(&node.kind);
+            sink.spec.remains().into_iter().for_each(|line| job.control.notice(format!("{name}: {line}")));
+        }
+    }
 }
 
 fn abort_sinks(dataflow: &Dataflow) {
@@ -391,4 +421,18 @@ fn report(
         metrics: end.metrics,
     });
     JobReport { outcome, driver: placement.driver, elapsed_ns, workers: workers.collect(), nodes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_counted_in_what_a_source_is_weighed_by() {
+        let file = SourceCounters { rows: 10, bytes: 400, bad_rows: 0 };
+        let generated = SourceCounters { rows: 30, bytes: 0, bad_rows: 0 };
+        assert_eq!(work_done(&[1_000, 100], &[file, generated]), 430);
+        // Bytes between ranges may be read twice, and rows of an endless source have no total.
+        assert_eq!(work_done(&[300, 0], &[file, generated]), 300);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use corelane_stream::{BarrierKind, CheckpointId, Committable, Result, Sink, StreamElement, Watermark};
+use corelane_stream::{BarrierKind, CheckpointId, Committable, Result, Sink, SinkSpec, StreamElement, Watermark};
 
 use crate::doorbell::Bell;
 use crate::task::{Inputs, Received, TaskContext};
@@ -10,6 +10,8 @@ use crate::task::{Inputs, Received, TaskContext};
 pub struct SinkTask {
     /// `None`: another worker writes for all.
     sink: Option<Box<dyn Sink>>,
+    /// Commits what is complete before the job ends; `None`: all is committed at its end.
+    early: Option<Arc<dyn SinkSpec>>,
     inputs: Inputs,
     bell: Arc<Bell>,
     /// True if the sink had no room and has not rung since.
@@ -22,7 +24,12 @@ pub struct SinkTask {
 
 impl SinkTask {
     pub fn new(sink: Option<Box<dyn Sink>>, inputs: Inputs, bell: Arc<Bell>) -> SinkTask {
-        SinkTask { sink, inputs, bell, full: false, dirty: false, finished: false, prepared: Vec::new() }
+        SinkTask { sink, early: None, inputs, bell, full: false, dirty: false, finished: false, prepared: Vec::new() }
+    }
+
+    /// The same, which commits by `spec` whatever is complete.
+    pub fn committing_early(self, spec: Arc<dyn SinkSpec>) -> SinkTask {
+        SinkTask { early: Some(spec), ..self }
     }
 
     pub fn is_finished(&self) -> bool {
@@ -51,6 +58,7 @@ impl SinkTask {
                 if let Some(sink) = &mut self.sink {
                     sink.write(batch)?;
                     self.dirty = true;
+                    self.commit_complete()?;
                 }
                 context.latency.record(context.now_ns.saturating_sub(envelope.origin_ns));
             }
@@ -84,6 +92,34 @@ impl SinkTask {
         self.dirty = false;
         sink.idle()?;
         Ok(true)
+    }
+
+    /// When to call `tick` next, in milliseconds since the epoch.
+    pub fn tick_ms(&self) -> Option<i64> {
+        self.sink.as_ref().filter(|_| !self.finished)?.tick_ms()
+    }
+
+    /// Tells the sink of time that has passed, if it is time; true if it was.
+    ///
+    /// # Errors
+    /// If the sink fails.
+    pub fn tick(&mut self, now_ms: i64) -> Result<bool> {
+        if self.tick_ms().is_none_or(|tick_ms| now_ms < tick_ms) {
+            return Ok(false);
+        }
+        if let Some(sink) = &mut self.sink {
+            sink.tick(now_ms)?;
+        }
+        self.commit_complete()?;
+        Ok(true)
+    }
+
+    fn commit_complete(&mut self) -> Result<()> {
+        let (Some(sink), Some(spec)) = (&mut self.sink, &self.early) else {
+            return Ok(());
+        };
+        let complete = sink.take_complete();
+        if complete.is_empty() { Ok(()) } else { spec.commit(&complete) }
     }
 
     fn has_room(&mut self) -> Result<bool> {

@@ -21,6 +21,17 @@ pub enum Task {
     Sink(SinkTask),
 }
 
+impl Task {
+    /// When it wants to be told of the time, in milliseconds since the epoch. Sources go by another clock.
+    pub fn tick_ms(&self) -> Option<i64> {
+        match self {
+            Task::Source(_) => None,
+            Task::Operator(task) => task.tick_ms(),
+            Task::Sink(task) => task.tick_ms(),
+        }
+    }
+}
+
 /// What a task works with while it runs.
 pub struct TaskContext<'a> {
     pub edges: &'a mut [Edge],

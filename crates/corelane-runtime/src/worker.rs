@@ -306,15 +306,16 @@ impl Worker {
         Ok(drained)
     }
 
-    /// Tells operators and sources of time that has passed.
+    /// Tells operators, sources and sinks of time that has passed.
     fn run_timers(&mut self, now_ns: &mut u64) -> Result<bool> {
         let mut moved = false;
         for node in 0..self.tasks.len() {
-            let ticks = matches!(&self.tasks[node], Task::Operator(task) if task.tick_ms().is_some());
+            let ticks = self.tasks[node].tick_ms().is_some();
             let now_ms = if ticks { self.parts.clock.now_ms() } else { 0 };
             moved |= self.with_task(node, now_ns, |task, context| match task {
                 Task::Source(task) => task.check_idle(context),
                 Task::Operator(task) if ticks => task.tick(now_ms, context),
+                Task::Sink(task) if ticks => task.tick(now_ms),
                 Task::Operator(_) | Task::Sink(_) => Ok(false),
             })?;
         }
@@ -349,11 +350,10 @@ impl Worker {
     fn deadline_ns(&self, now_ns: u64) -> Option<u64> {
         let deadlines = self.tasks.iter().filter_map(|task| match task {
             Task::Source(task) => task.deadline_ns(now_ns),
-            Task::Operator(task) => task.tick_ms().map(|tick_ms| {
+            Task::Operator(_) | Task::Sink(_) => task.tick_ms().map(|tick_ms| {
                 let wait_ms = tick_ms.saturating_sub(self.parts.clock.now_ms()).max(0) as u64;
                 now_ns.saturating_add(wait_ms.saturating_mul(1_000_000))
             }),
-            Task::Sink(_) => None,
         });
         deadlines.min()
     }

@@ -107,7 +107,7 @@ impl RunningJob {
         JobProgress {
             rows_in: progress.rows,
             bytes_in: progress.bytes,
-            bytes_total: Some(progress.total_bytes).filter(|total| *total > 0),
+            done: Some(progress.work_done as f64 / progress.work_total as f64).filter(|_| progress.work_total > 0),
             watermark_ms: progress
                 .watermark
                 .filter(|watermark| ![Watermark::START, Watermark::IDLE, Watermark::END].contains(watermark))
@@ -176,8 +176,8 @@ impl RunningJob {
 pub struct JobProgress {
     pub rows_in: u64,
     pub bytes_in: u64,
-    /// `None` if the input does not say how long it is.
-    pub bytes_total: Option<u64>,
+    /// The share of the input that was read, 0 to 1; `None` if it does not say how long it is.
+    pub done: Option<f64>,
     pub watermark_ms: Option<i64>,
 }
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use corelane_connectors::FileRowErrors;
+use corelane_connectors::filesystem::{TableUse, check_dead_letters};
 use corelane_runtime::{JobSetup, MachineFacts, RuntimeConfig, probe};
 use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, parse_script};
 use corelane_sql::{Catalog, Functions, PlanOptions, Planner, Relation, SqlError, explain};
-use corelane_stream::{Clock, Dataflow, Error, ErrorKind, OptionDef, Result, SinkSpec, SourceSpec};
+use corelane_stream::{Clock, Dataflow, Error, ErrorKind, NodeKind, OptionDef, Result, SinkSpec, SourceSpec};
 
 use crate::collect::collect;
 use crate::config::Settings;
@@ -427,7 +428,36 @@ impl Session {
         self.run(dataflow, None)
     }
 
+    /// Checks that no dead letters go where this job reads or writes rows.
+    fn check_dead_letters(&self, dataflow: &Dataflow) -> Result<()> {
+        let tables: Vec<TableUse<'_>> = dataflow
+            .nodes
+            .iter()
+            .filter_map(|node| {
+                let (name, connector, written) = match &node.kind {
+                    NodeKind::Source(source) => (&source.table, source.spec.name(), false),
+                    NodeKind::Sink(sink) => (&sink.table, sink.spec.name(), true),
+                    NodeKind::Operator(_) => return None,
+                };
+                let of_files = connector == "filesystem";
+                let declared = match self.catalog.get(name) {
+                    Some(Relation::Table(table)) => Some(&table.definition),
+                    // A file without a declaration has its path for a name.
+                    Some(Relation::View(_)) | None => None,
+                };
+                let path = match declared {
+                    Some(table) => table.options.get("path").map(String::as_str),
+                    None => Some(name.as_str()),
+                };
+                let policy = declared.map(|table| table.policy.as_ref());
+                Some(TableUse { table: name, path: path.filter(|_| of_files), policy, written })
+            })
+            .collect();
+        check_dead_letters(&tables)
+    }
+
     fn run(&mut self, dataflow: Dataflow, result: Option<QueryResult>) -> Result<Answer, Stop> {
+        self.check_dead_letters(&dataflow)?;
         match self.effect {
             Effect::Explain => return Ok(Answer::Text(explain(&dataflow, self.workers))),
             Effect::Check => return Ok(Answer::Done("the plan is fine".to_owned())),

@@ -186,6 +186,13 @@ pub fn with_time(field: &Field, kind: &str) -> Field {
     field.clone().with_metadata(metadata)
 }
 
+/// The same column, which is no time attribute by event time.
+pub fn without_event_time(field: &Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.retain(|key, kind| key != TIME_KEY || kind != TIME_EVENT);
+    field.clone().with_metadata(metadata)
+}
+
 /// True if rows of this relation come in order of this column's event time.
 pub fn is_event_time(field: &Field) -> bool {
     field.metadata().get(TIME_KEY).is_some_and(|kind| kind == TIME_EVENT)

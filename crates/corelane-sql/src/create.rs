@@ -13,7 +13,7 @@ use sqlparser::ast::{Ident, ObjectName};
 use crate::bind::{Functions, bind_expression, bind_query};
 use crate::catalog::{
     Backing, Catalog, Column, ColumnSource, Relation, TIME_EVENT, TIME_PROCESSING, Table, TableWatermark, View,
-    closest, is_event_time, is_processing_time, with_time,
+    closest, is_event_time, is_processing_time, with_time, without_event_time,
 };
 use crate::error::SqlError;
 use crate::parse::{
@@ -423,7 +423,9 @@ fn inherited(catalog: &Catalog, like: &LikeClause) -> Result<Declaration, SqlErr
             ColumnSource::Metadata(_) => included(LikeFeature::Metadata),
         };
         if keep {
-            declaration.columns.push(column.clone());
+            // What is the time is for the watermark to say, if it is taken over or declared anew.
+            let field = Arc::new(without_event_time(&column.field));
+            declaration.columns.push(Column { field, ..column.clone() });
         }
     }
     if included(LikeFeature::Watermarks)

@@ -1,7 +1,9 @@
 //! Sinks: two-phase commit, from every worker to one coordinator.
 //!
 //! Workers write and prepare; what `prepare` returns says how to make it visible. When every
-//! worker has prepared, the coordinator commits all at once, off the workers.
+//! worker has prepared, the coordinator commits all at once, off the workers. A job that does not
+//! end by itself would show nothing that way: what its sinks say is complete is committed as it
+//! comes, by the worker that wrote it. Where checkpoints are taken they decide, and nobody asks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,6 +39,25 @@ pub trait Sink {
     /// As for `write`.
     fn idle(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    /// When to call `tick` next, in milliseconds since the epoch; `None`: not for what was written so far.
+    fn tick_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// Time has passed, whether or not there was anything to write.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn tick(&mut self, _now_ms: i64) -> Result<()> {
+        Ok(())
+    }
+
+    /// Gives up what is whole, durable and can be committed by itself, if there is any; `prepare`
+    /// does not give it again. Only asked in a job that neither ends by itself nor takes checkpoints.
+    fn take_complete(&mut self) -> Vec<Committable> {
+        Vec::new()
     }
 
     /// Makes everything written so far durable but not visible.
@@ -85,7 +106,8 @@ pub trait SinkSpec: fmt::Debug + Send + Sync {
     /// If the outside cannot be opened.
     fn open(&self, context: &SinkContext) -> Result<Box<dyn Sink>>;
 
-    /// Makes visible what all workers prepared. Repeating it does no harm.
+    /// Makes visible what all workers prepared, or what one of them has complete; the latter on any
+    /// of the workers, and on several at once. Repeating it does no harm.
     ///
     /// # Errors
     /// If the outside failed.
@@ -93,4 +115,10 @@ pub trait SinkSpec: fmt::Debug + Send + Sync {
 
     /// Throws away what was not committed. Best effort.
     fn abort(&self);
+
+    /// What `abort` would keep and throw away, a line each, for a job that is not expected to do all
+    /// or nothing: `'out' keeps 3 files that were complete`.
+    fn remains(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -14,6 +14,9 @@ const REDRAWS_HZ: u8 = 8;
 /// A bar shows up after this long: shorter jobs need none.
 const BAR_DELAY: Duration = Duration::from_millis(300);
 
+/// Steps of the whole bar: fine enough for the time that is left.
+const BAR_STEPS: u64 = 1_000_000;
+
 /// Numbers are asked for no more often than this, however many batches come.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -47,12 +50,10 @@ impl Progress {
         let now = numbers();
         if self.shown.replace(Instant::now()).is_none() {
             bar.reset_elapsed();
-            bar.set_style(style(now.bytes_total.is_some()));
-            if let Some(total) = now.bytes_total {
-                bar.set_length(total);
-            }
+            bar.set_style(style(now.done.is_some()));
+            bar.set_length(BAR_STEPS);
         }
-        bar.set_position(now.bytes_in.min(now.bytes_total.unwrap_or(u64::MAX)));
+        bar.set_position(position(&now));
         bar.set_message(line(&now, elapsed));
     }
 
@@ -77,6 +78,10 @@ fn style(with_total: bool) -> ProgressStyle {
         false => "{spinner} {msg}",
     };
     ProgressStyle::with_template(template).expect("the template is valid").progress_chars("━╸ ")
+}
+
+fn position(now: &JobProgress) -> u64 {
+    (now.done.unwrap_or(0.0) * BAR_STEPS as f64) as u64
 }
 
 fn line(now: &JobProgress, elapsed: Duration) -> String {
@@ -144,6 +149,12 @@ mod tests {
             summary_line(&report, Summary::Whole).as_deref(),
             Some("2,000,000 rows in, 200 out, 2.00 s, 1.0 M rows/s, 1 row late, 1,200 rows bad")
         );
+    }
+
+    #[test]
+    fn the_bar_shows_what_is_done() {
+        let at = |done| position(&JobProgress { done, ..JobProgress::default() });
+        assert_eq!([at(Some(0.25)), at(Some(1.0)), at(None)], [BAR_STEPS / 4, BAR_STEPS, 0]);
     }
 
     #[test]

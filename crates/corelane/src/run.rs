@@ -106,7 +106,13 @@ impl ScriptText {
         let bytes = bytes
             .map_err(|error| Failed::new(Exit::Io, format!("cannot read the script {name}: {}", reason(&error))))?;
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(ScriptText { name, text }),
+            Ok(mut text) => {
+                // A byte order mark belongs to the file, not to its first word.
+                if text.starts_with('\u{feff}') {
+                    text.remove(0);
+                }
+                Ok(ScriptText { name, text })
+            }
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
                 let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();

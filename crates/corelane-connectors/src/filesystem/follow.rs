@@ -5,13 +5,19 @@
 //! neither loses one nor reads it twice. A lane is one split to the rest of the system: its
 //! files are read one at a time in the order of their ordinals, as they would be by one reader.
 //! The last line of a file is no record until its newline comes. A file that has become shorter,
-//! and one that has taken the place of another, is a new one under the old name, and read from its
-//! start. A compressed file that is cut off has not been written to its end yet.
+//! one that has taken the place of another, and one that was written over is a new one under the old
+//! name, and read from its start. That it was written over is seen by the time of its change and by
+//! what it now begins with and has where reading ended; the time alone would not do, since a file
+//! that is only touched or restored would be read twice. A compressed file that is cut off has not
+//! been written to its end yet.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use corelane_stream::key::hash_bytes;
 use corelane_stream::{Clock, Error, Result, Source, SourceCounters, SourcePoll, Split};
 use serde_json::{Value, json};
 
@@ -42,11 +48,36 @@ struct Tail {
     range: Range,
     /// Bytes of the file when it was last read to its end: it is read again once it has more.
     seen_bytes: u64,
+    /// Tells these bytes from others; `None` before the file was first read to its end.
+    mark: Option<u64>,
+}
+
+/// Bytes at either end of what was read that tell whether a file was written over.
+const MARK_BYTES: u64 = 4 << 10;
+
+/// A hash of what the first `seen_bytes` of a file begin and end with; `None` if they cannot be read.
+fn mark(path: &str, seen_bytes: u64) -> Option<u64> {
+    let file = File::open(path).ok()?;
+    let len = seen_bytes.min(MARK_BYTES);
+    let mut bytes = vec![0; 2 * len as usize];
+    let (first, last) = bytes.split_at_mut(len as usize);
+    file.read_exact_at(first, 0).ok()?;
+    file.read_exact_at(last, seen_bytes - len).ok()?;
+    Some(hash_bytes(&bytes))
 }
 
 impl Tail {
     fn new(file: FileInfo) -> Self {
-        Tail { file, range: Range::WHOLE, seen_bytes: 0 }
+        Tail { file, range: Range::WHOLE, seen_bytes: 0, mark: None }
+    }
+
+    /// Whether the name stands for other bytes than those that were read, as far as a listing tells.
+    fn is_replaced(&self, listed: &FileInfo) -> bool {
+        let is_over =
+            || self.mark.is_some_and(|known| mark(&listed.path, self.seen_bytes).is_some_and(|now| now != known));
+        listed.size < self.seen_bytes
+            || listed.identity != self.file.identity
+            || (listed.modified_ms != self.file.modified_ms && is_over())
     }
 }
 
@@ -66,7 +97,12 @@ impl Lane {
 
     fn to_split(&self) -> Split {
         let files = self.known.values().map(|tail| {
-            json!({ "file": file_state(&tail.file), "range": range_state(&tail.range), "seen_bytes": tail.seen_bytes })
+            json!({
+                "file": file_state(&tail.file),
+                "range": range_state(&tail.range),
+                "seen_bytes": tail.seen_bytes,
+                "mark": tail.mark,
+            })
         });
         let state = json!({ "lane": self.lane, "lanes": self.lanes, "files": files.collect::<Vec<_>>() });
         let id = format!("lane {} of {}", self.lane, self.lanes);
@@ -79,8 +115,8 @@ impl Lane {
         let number = |name: &str| state[name].as_u64().map(|number| number as usize).ok_or_else(foreign);
         let tails = state["files"].as_array().ok_or_else(foreign)?.iter().map(|state| {
             let file = file_of_state(&state["file"])?;
-            let tail =
-                Tail { file, range: range_of_state(&state["range"])?, seen_bytes: state["seen_bytes"].as_u64()? };
+            let (seen_bytes, mark) = (state["seen_bytes"].as_u64()?, state["mark"].as_u64());
+            let tail = Tail { file, range: range_of_state(&state["range"])?, seen_bytes, mark };
             Some((tail.file.path.clone(), tail))
         });
         let known = tails.collect::<Option<_>>().ok_or_else(foreign)?;
@@ -93,8 +129,8 @@ impl Lane {
         for file in listed {
             match self.known.get_mut(&file.path) {
                 Some(tail) => {
-                    if file.size < tail.seen_bytes || file.identity != tail.file.identity {
-                        *tail = Tail { range: Range::WHOLE, seen_bytes: 0, ..tail.clone() };
+                    if tail.is_replaced(file) {
+                        *tail = Tail::new(tail.file.clone());
                     }
                     tail.file = FileInfo { ordinal: tail.file.ordinal, ..file.clone() };
                 }
@@ -232,6 +268,7 @@ impl FollowingSource {
         tail.range = reader.rest();
         if ended {
             tail.seen_bytes = if *compressed { tail.file.size } else { tail.file.size.max(reader.read_to()) };
+            tail.mark = mark(&tail.file.path, tail.seen_bytes);
             self.reading = None;
         }
     }

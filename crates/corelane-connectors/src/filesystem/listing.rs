@@ -47,6 +47,11 @@ impl FileInfo {
             .is_ok_and(|metadata| identity(&metadata) == self.identity && read_bytes <= metadata.len())
     }
 
+    /// Whether both names stand for one file.
+    pub fn is_same(&self, other: &FileInfo) -> bool {
+        self.identity == other.identity
+    }
+
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }

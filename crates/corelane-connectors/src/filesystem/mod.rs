@@ -4,6 +4,7 @@ pub mod sink;
 
 mod follow;
 mod layout;
+mod letters;
 mod listing;
 mod parquet;
 mod partition_values;
@@ -17,8 +18,10 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use corelane_stream::{Connector, Error, OptionDef, Result, SinkSpec, SourceSpec, TableDefinition, TableOptions};
 
+use crate::format::decode::value::TimestampStyle;
 use crate::format::{CsvOptions, DECODE_OPTIONS, FormatOptions, infer};
 use crate::options::Options;
+pub use letters::{TableUse, check_dead_letters};
 pub use parquet::is_reading_guarded;
 use sink::{FilesystemSinkSpec, sink_options};
 use source::FilesystemSource;
@@ -73,7 +76,12 @@ impl Connector for FilesystemConnector {
     }
 
     fn sink(&self, table: &TableDefinition) -> Result<Arc<dyn SinkSpec>> {
-        Ok(Arc::new(FilesystemSinkSpec::new(table)?))
+        let mut table = table.clone();
+        if let Some(delimiter) = source::inferred_delimiter(&table.schema) {
+            // What is added to files shall be written as they are.
+            table.options.entry("csv.field-delimiter".to_owned()).or_insert(delimiter.to_owned());
+        }
+        Ok(Arc::new(FilesystemSinkSpec::new(&table)?))
     }
 
     fn infer_schema(&self, options: &TableOptions) -> Result<SchemaRef> {
@@ -87,15 +95,25 @@ impl Connector for FilesystemConnector {
         let files = listing::list_some(path)?;
         let file = files.iter().find(|file| 0 < file.size).unwrap_or(&files[0]);
         match &format {
-            FormatOptions::Json(_) => {
+            FormatOptions::Json(json) => {
                 let (sample, at_end) = text::sample(&file.path, SAMPLE_BYTES_MAX)?;
-                infer::infer_json(&file.path, &sample, at_end)
+                if Options::new(options).text("json.timestamp-format.standard").is_some() {
+                    return infer::infer_json(&file.path, &sample, at_end, json.timestamps);
+                }
+                let schema = infer::infer_json(&file.path, &sample, at_end, TimestampStyle::Either)?;
+                Ok(Arc::new(source::with_times_of_any_style(&schema)))
             }
             FormatOptions::Csv(csv) => {
                 let (sample, at_end) = text::sample(&file.path, SAMPLE_BYTES_MAX)?;
-                let header = Options::new(options).boolean("csv.header")?.unwrap_or(true);
-                let schema = infer::infer_csv(&file.path, &sample, at_end, &CsvOptions { header, ..csv.clone() })?;
-                Ok(Arc::new(source::with_header(&schema, header)))
+                let given = Options::new(options);
+                let header = given.boolean("csv.header")?.unwrap_or(true);
+                let delimiter = match given.text("csv.field-delimiter") {
+                    Some(_) => csv.delimiter,
+                    None => infer::find_delimiter(&sample, at_end, csv),
+                };
+                let csv = CsvOptions { header, delimiter, ..csv.clone() };
+                let schema = infer::infer_csv(&file.path, &sample, at_end, &csv)?;
+                Ok(Arc::new(source::with_csv(&schema, header, delimiter)))
             }
             FormatOptions::Parquet => Ok(parquet::ParquetFile::open(&file.path)?.table_schema()),
         }

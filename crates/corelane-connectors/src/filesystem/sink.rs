@@ -2,7 +2,9 @@
 //!
 //! Every worker writes its own part files, so nothing is exchanged for the sink's sake; only a
 //! path that names one file gathers all rows on one worker. A reader of the directory sees a file
-//! either complete or not at all, because `commit` does nothing but rename within a directory.
+//! either complete or not at all, because `commit` does nothing but rename within a directory. Where
+//! the input has an end, all files appear at that end or none; where it has none, a part appears
+//! when it is rolled, and a failure costs the parts that were still open.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -244,6 +246,10 @@ impl SinkSpec for FilesystemSinkSpec {
 
     fn abort(&self) {
         self.ledger.abort();
+    }
+
+    fn remains(&self) -> Vec<String> {
+        self.ledger.remains(self.layout.target.path())
     }
 }
 

@@ -25,19 +25,58 @@ use super::partition_values::PartitionNames;
 use super::split::{self, FileSplit, RANGE_BYTES};
 use super::stdin::StdinReader;
 use super::text::{Compression, Step, TextReader};
+use crate::format::FormatOptions;
+use crate::format::decode::value::TimestampStyle;
 use crate::format::decode::{self, BadRecord, Decoder, Rows};
 use crate::format::encode::{JsonEncoding, TextEncoding};
-use crate::format::{CsvOptions, FormatOptions};
 use crate::options::{Options, wrong_value};
 use crate::origins::Origins;
 
-/// The key, in a schema's metadata, that says whether the files of an inferred CSV table name
-/// their columns. An option of the table has precedence.
+/// Keys, in the metadata of an inferred schema, of what the files were found to be like: whether they
+/// name their columns, what stands between two fields, and whether times are written in either
+/// way. An option of the table has precedence.
 const HEADER_KEY: &str = "corelane.csv.header";
+const DELIMITER_KEY: &str = "corelane.csv.field-delimiter";
+const TIMES_KEY: &str = "corelane.json.times";
 
-/// Marks the schema of a CSV table as inferred from files with or without a header.
-pub(crate) fn with_header(schema: &Schema, header: bool) -> Schema {
-    schema.clone().with_metadata([(HEADER_KEY.to_owned(), header.to_string())].into())
+/// Marks the schema of a CSV table as inferred from files with or without a header and with this delimiter.
+pub(crate) fn with_csv(schema: &Schema, header: bool, delimiter: u8) -> Schema {
+    let delimiter = char::from(delimiter).to_string();
+    let marks = [(HEADER_KEY.to_owned(), header.to_string()), (DELIMITER_KEY.to_owned(), delimiter)];
+    schema.clone().with_metadata(marks.into())
+}
+
+/// Marks the schema of a JSON table as inferred from files with times written either way.
+pub(crate) fn with_times_of_any_style(schema: &Schema) -> Schema {
+    schema.clone().with_metadata([(TIMES_KEY.to_owned(), true.to_string())].into())
+}
+
+/// The delimiter that the files of a table were found to have.
+pub(crate) fn inferred_delimiter(schema: &Schema) -> Option<&str> {
+    schema.metadata().get(DELIMITER_KEY).map(String::as_str)
+}
+
+/// What the options leave to the files, as it was found in them.
+fn with_inferred(format: &mut FormatOptions, table: &TableDefinition) -> Result<()> {
+    let (options, marks) = (Options::new(&table.options), table.schema.metadata());
+    match format {
+        FormatOptions::Csv(csv) => {
+            let inferred = marks.get(HEADER_KEY).is_some_and(|header| header == "true");
+            csv.header = options.boolean("csv.header")?.unwrap_or(inferred);
+            if options.text("csv.field-delimiter").is_none()
+                && let Some(delimiter) = inferred_delimiter(&table.schema)
+            {
+                csv.delimiter = delimiter.as_bytes()[0];
+            }
+        }
+        FormatOptions::Json(json) => {
+            if options.text("json.timestamp-format.standard").is_none() && marks.contains_key(TIMES_KEY) {
+                json.timestamps = TimestampStyle::Either;
+            }
+        }
+        FormatOptions::Parquet => {}
+    }
+    Ok(())
 }
 
 /// A table of files, to be read.
@@ -58,10 +97,7 @@ impl FilesystemSource {
         let options = Options::new(&table.options);
         let path = super::source_path(&table.options)?.to_owned();
         let mut format = FormatOptions::read(&table.options)?;
-        if let FormatOptions::Csv(csv) = &mut format {
-            let inferred = table.schema.metadata().get(HEADER_KEY).is_some_and(|header| header == "true");
-            *csv = CsvOptions { header: options.boolean("csv.header")?.unwrap_or(inferred), ..csv.clone() };
-        }
+        with_inferred(&mut format, table)?;
         let monitor_interval = options.duration("source.monitor-interval")?;
         if let Some(interval) = monitor_interval {
             if interval.is_zero() {

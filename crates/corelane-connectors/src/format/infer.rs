@@ -1,7 +1,9 @@
 //! Schemas from samples of text, for tables whose columns nobody declared.
 //!
 //! Types widen over the sample and never narrow: whole numbers to DOUBLE, and whatever does not
-//! go together to STRING, which loses nothing. Columns keep the order of their first appearance.
+//! go together to STRING, which loses nothing. So are whole numbers with zeros in front, which are
+//! codes rather than numbers, and times have the digits of their seconds. Columns keep the order of
+//! their first appearance.
 
 use std::sync::Arc;
 
@@ -25,7 +27,8 @@ pub(crate) enum Shape {
     Integer,
     Double,
     Date,
-    Timestamp,
+    /// With so many digits of a second: 3, 6 or 9.
+    Timestamp(u8),
     Text,
     List(Box<Shape>),
     Object(Vec<(String, Shape)>),
@@ -37,7 +40,7 @@ impl Shape {
         match (self, other) {
             (Shape::Nothing, shape) | (shape, Shape::Nothing) => shape,
             (Shape::Integer, Shape::Double) | (Shape::Double, Shape::Integer) => Shape::Double,
-            (Shape::Date, Shape::Timestamp) | (Shape::Timestamp, Shape::Date) => Shape::Text,
+            (Shape::Timestamp(left), Shape::Timestamp(right)) => Shape::Timestamp(left.max(right)),
             (Shape::List(left), Shape::List(right)) => Shape::List(Box::new(left.widen(*right))),
             (Shape::Object(mut left), Shape::Object(right)) => {
                 for (name, shape) in right {
@@ -56,17 +59,25 @@ impl Shape {
             return Shape::Nothing;
         }
         if let Ok(number) = Number::whole_text(text) {
-            return Shape::of_number(number);
+            return if has_leading_zero(text) { Shape::Text } else { Shape::of_number(number) };
         }
-        let timestamp = || value::parse_timestamp(text, TimestampStyle::Either, TimeUnit::Millisecond, false);
-        if value::parse_boolean(text).is_ok() {
-            Shape::Boolean
-        } else if value::parse_date(text).is_ok() {
-            Shape::Date
-        } else if timestamp().is_ok() {
-            Shape::Timestamp
-        } else {
-            Shape::Text
+        if value::parse_boolean(text).is_ok() { Shape::Boolean } else { Shape::of_time(text, TimestampStyle::Either) }
+    }
+
+    /// A date, a time or else a text.
+    pub fn of_time(text: &[u8], style: TimestampStyle) -> Shape {
+        if value::parse_date(text).is_ok() {
+            return Shape::Date;
+        }
+        let fraction = memchr::memchr(b'.', text).map_or(&[][..], |point| &text[point + 1..]);
+        let digits = match fraction.iter().take_while(|byte| byte.is_ascii_digit()).count() {
+            0..=3 => 3,
+            4..=6 => 6,
+            7.. => 9,
+        };
+        match value::parse_timestamp(text, style, unit(digits), false) {
+            Ok(_) => Shape::Timestamp(digits),
+            Err(_) => Shape::Text,
         }
     }
 
@@ -88,12 +99,26 @@ impl Shape {
             Shape::Integer => DataType::Int64,
             Shape::Double => DataType::Float64,
             Shape::Date => DataType::Date32,
-            Shape::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
+            Shape::Timestamp(digits) => DataType::Timestamp(unit(*digits), None),
             Shape::List(element) => DataType::List(Arc::new(Field::new_list_field(element.data_type(), true))),
             Shape::Object(members) if members.is_empty() => DataType::Utf8View,
             Shape::Object(members) => DataType::Struct(fields(members)),
         }
     }
+}
+
+fn unit(digits: u8) -> TimeUnit {
+    match digits {
+        0..=3 => TimeUnit::Millisecond,
+        4..=6 => TimeUnit::Microsecond,
+        7.. => TimeUnit::Nanosecond,
+    }
+}
+
+/// True for `007` and `-01`: as numbers they would not be written the same.
+fn has_leading_zero(number: &[u8]) -> bool {
+    let digits = number.strip_prefix(b"-").or(number.strip_prefix(b"+")).unwrap_or(number);
+    matches!(digits, [b'0', b'0'..=b'9', ..])
 }
 
 /// Adds a member to an object, or widens the one of that name.
@@ -106,6 +131,30 @@ pub(crate) fn put(members: &mut Vec<(String, Shape)>, name: String, shape: Shape
 
 fn fields(members: &[(String, Shape)]) -> Fields {
     members.iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect()
+}
+
+/// Delimiters of files that do not say theirs.
+const DELIMITERS: [u8; 4] = [b',', b';', b'|', b'\t'];
+
+/// Records that a delimiter is judged by.
+const DELIMITER_RECORDS: usize = 100;
+
+/// The delimiter of a sample: a comma if records have as many fields by it as the first, which has
+/// several; else that of the others by which they do and have most fields; else a comma.
+pub(crate) fn find_delimiter(sample: &[u8], at_end: bool, options: &CsvOptions) -> u8 {
+    let width = |delimiter: u8| {
+        let options = CsvOptions { delimiter, ..options.clone() };
+        let records = sample_records(sample, at_end, DELIMITER_RECORDS, &options);
+        let width = records.first().map_or(0, Vec::len);
+        // A few may be broken.
+        let alike = records.iter().filter(|record| record.len() == width).count();
+        if records.len() * 9 <= alike * 10 { width } else { 0 }
+    };
+    if 1 < width(b',') {
+        return b',';
+    }
+    let others = DELIMITERS.into_iter().rev().map(|delimiter| (width(delimiter), delimiter));
+    others.filter(|(width, _)| 1 < *width).max_by_key(|(width, _)| *width).map_or(b',', |(_, delimiter)| delimiter)
 }
 
 /// # Errors
@@ -135,13 +184,13 @@ pub(crate) fn infer_csv(path: &str, sample: &[u8], at_end: bool, options: &CsvOp
 
 /// # Errors
 /// If the sample holds no JSON object.
-pub(crate) fn infer_json(path: &str, sample: &[u8], at_end: bool) -> Result<SchemaRef> {
+pub(crate) fn infer_json(path: &str, sample: &[u8], at_end: bool, style: TimestampStyle) -> Result<SchemaRef> {
     let whole = if at_end { sample.len() } else { memchr::memrchr(b'\n', sample).unwrap_or(0) };
     let lines = sample[..whole].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let mut shape = Shape::Nothing;
     let mut fault = None;
     for line in lines.take(SAMPLE_RECORDS) {
-        match sample_shape(line) {
+        match sample_shape(line, style) {
             Ok(record) => shape = shape.widen(record),
             Err(reason) => fault = fault.or(Some(reason)),
         }
@@ -188,14 +237,30 @@ mod tests {
     }
 
     #[test]
+    fn a_delimiter_is_one_that_records_agree_on() {
+        let find = |sample: &str| char::from(find_delimiter(sample.as_bytes(), true, &CsvOptions::default()));
+        for (sample, delimiter) in [
+            ("a;b\n1,5;2,5\n", ';'),
+            ("a|b;c|d\n1|x|y\n", '|'),
+            ("a\tb\n1\t\"x\ty\"\n", '\t'),
+            ("a,b;c;d\n1,2;3;4\n", ','),
+            ("note\na;b\n", ','),
+            ("a;b\n1\n2\n", ','),
+            ("", ','),
+        ] {
+            assert_eq!(find(sample), delimiter, "{sample:?}");
+        }
+    }
+
+    #[test]
     fn json_columns_keep_the_order_of_their_first_appearance() {
         let sample = b"{\"z\":1,\"a\":{\"y\":[1,2.5],\"x\":null}}\n{\"b\":18446744073709551615,\"z\":true}\n\n{\"a\":{\"w\":\"t\"}}\n{\"cut";
         check(
-            infer_json("a.json", sample, false),
+            infer_json("a.json", sample, false, TimestampStyle::Either),
             expect!["ROW<z STRING, a ROW<y ARRAY<DOUBLE>, x STRING, w STRING>, b STRING>"],
         );
         check(
-            infer_json("a.json", b"[1]\n", true),
+            infer_json("a.json", b"[1]\n", true, TimestampStyle::Either),
             expect!["cannot infer the columns of 'a.json': expected a JSON object, found '['"],
         );
     }

@@ -25,9 +25,9 @@ pub const DECODE_OPTIONS: &[OptionDef] = &[
     option(
         "json.timestamp-format.standard",
         "SQL",
-        "How timestamps are written: 'SQL' (`yyyy-MM-dd HH:mm:ss.fff`) or 'ISO-8601' (`yyyy-MM-ddTHH:mm:ss.fff`).",
+        "How timestamps are written: 'SQL' (`yyyy-MM-dd HH:mm:ss.fff`) or 'ISO-8601' (`yyyy-MM-ddTHH:mm:ss.fff`); either where no columns are declared.",
     ),
-    option("csv.field-delimiter", ",", "The character between two fields."),
+    option("csv.field-delimiter", ",", "The character between two fields; detected where no columns are declared."),
     option(
         "csv.disable-quote-character",
         "false",

@@ -3,6 +3,7 @@
 //! The texts are goldens: they are what a user has in hand when something is wrong.
 
 mod data;
+mod endless;
 mod files;
 mod follow;
 mod hostile;

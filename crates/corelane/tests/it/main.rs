@@ -5,6 +5,7 @@ mod command_line;
 mod equivalence;
 mod faults;
 mod harness;
+mod inferred;
 mod late;
 mod nexmark;
 mod program;

@@ -31,6 +31,8 @@ pub(super) struct Ledger(Mutex<Entries>);
 struct Entries {
     /// Files that were begun and not committed.
     hidden: BTreeSet<PathBuf>,
+    /// How many files were committed.
+    committed: usize,
     /// Directories that did not exist before.
     created: BTreeSet<PathBuf>,
     /// Files of an earlier run, to be removed as the first new ones are committed.
@@ -79,22 +81,19 @@ impl Ledger {
         self.entries().replaced.iter().any(|old| old.path == path && old.is_there())
     }
 
-    /// Notes a file that was created.
-    pub(super) fn open(&self, hidden: &Path) {
-        self.entries().hidden.insert(hidden.to_owned());
-    }
-
-    /// Creates a directory and those above it, as far as they are missing.
-    pub(super) fn create_directory(&self, directory: &Path) -> Result<()> {
-        if directory.as_os_str().is_empty() || directory.is_dir() {
-            return Ok(());
+    /// Creates a file and, as far as they are missing, the directories that it lies in.
+    ///
+    /// # Errors
+    /// If the directories cannot be made; the inner error is that of the file.
+    pub(super) fn create_file(&self, hidden: &Path) -> Result<io::Result<File>> {
+        // Under the lock, so that no commit takes a directory away before the file is in it.
+        let mut entries = self.entries();
+        create_directory(hidden.parent().unwrap_or(Path::new("")), &mut entries)?;
+        let created = File::create_new(hidden);
+        if created.is_ok() {
+            entries.hidden.insert(hidden.to_owned());
         }
-        let missing = directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
-        self.entries().created.extend(missing.map(Path::to_owned));
-        fs::create_dir_all(directory).map_err(|error| match directory.ancestors().find(|path| path.is_file()) {
-            Some(file) => not_a_directory(file),
-            None => cannot_write(directory, &error),
-        })
+        Ok(created)
     }
 
     /// Looks at what is there, before any worker writes.
@@ -120,8 +119,7 @@ impl Ledger {
                 return Err(unfinished(&hidden));
             }
         }
-        let parent = path.parent().unwrap_or(Path::new(""));
-        self.create_directory(parent)?;
+        create_directory(path.parent().unwrap_or(Path::new("")), &mut self.entries())?;
         // Whatever lies there under the hidden name is stale, or the mode would not be `overwrite`.
         probe(&hidden, path)
     }
@@ -130,7 +128,7 @@ impl Ledger {
         if path.exists() && !path.is_dir() {
             return Err(not_a_directory(path));
         }
-        self.create_directory(path)?;
+        create_directory(path, &mut self.entries())?;
         if mode != SinkMode::Append {
             let mut found = Found::default();
             find(path, DEPTH_MAX, &mut found).map_err(|error| cannot_write(path, &error))?;
@@ -160,10 +158,7 @@ impl Ledger {
 
     /// Renames what was prepared. Repeating it does no harm.
     pub(super) fn commit(&self, target: &Path, committables: &[Committable]) -> Result<()> {
-        let replaced = std::mem::take(&mut self.entries().replaced);
-        for old in replaced.iter().filter(|old| old.is_there()) {
-            fs::remove_file(&old.path).map_err(|error| cannot_write(&old.path, &error))?;
-        }
+        self.remove_replaced(target)?;
         let mut directories = BTreeSet::new();
         for committable in committables {
             let (hidden, visible) = paths(committable)?;
@@ -177,20 +172,52 @@ impl Ledger {
             let inside = visible.ancestors().skip(1).take_while(|path| path.starts_with(target));
             directories.extend(inside.map(Path::to_owned));
             directories.extend(target.parent().map(Path::to_owned));
-            self.entries().hidden.remove(&hidden);
+            let mut entries = self.entries();
+            entries.committed += usize::from(entries.hidden.remove(&hidden));
         }
         for directory in &directories {
             let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
             File::open(directory).and_then(|file| file.sync_all()).map_err(|error| cannot_write(directory, &error))?;
+        }
+        let mut entries = self.entries();
+        // What was made for a whole result stays, even if it is empty.
+        if entries.hidden.is_empty() {
+            entries.created.clear();
+        }
+        Ok(())
+    }
+
+    /// Removes the files of an earlier run. The lock is held meanwhile: whoever commits next needs their names free.
+    fn remove_replaced(&self, target: &Path) -> Result<()> {
+        let mut entries = self.entries();
+        let replaced = std::mem::take(&mut entries.replaced);
+        for old in replaced.iter().filter(|old| old.is_there()) {
+            fs::remove_file(&old.path).map_err(|error| cannot_write(&old.path, &error))?;
         }
         // Partitions that have no rows any more; those that have are kept by their files.
         let emptied = replaced.iter().flat_map(|old| old.path.ancestors().skip(1));
         for directory in emptied.filter(|path| path.starts_with(target) && *path != target) {
             let _ = fs::remove_dir(directory);
         }
-        // What was made for a committed result stays, even if it is empty.
-        self.entries().created.clear();
         Ok(())
+    }
+
+    /// What would be kept by `abort`, and what would not.
+    pub(super) fn remains(&self, target: &Path) -> Vec<String> {
+        let entries = self.entries();
+        let target = target.display();
+        let mut lines = Vec::new();
+        match entries.committed {
+            0 => {}
+            1 => lines.push(format!("'{target}' keeps 1 file that was complete")),
+            files => lines.push(format!("'{target}' keeps {files} files that were complete")),
+        }
+        match entries.hidden.len() {
+            0 => {}
+            1 => lines.push(format!("'{target}' loses 1 file that was not complete")),
+            files => lines.push(format!("'{target}' loses {files} files that were not complete")),
+        }
+        lines
     }
 
     /// Removes what was not committed, as far as that can be done.
@@ -204,6 +231,19 @@ impl Ledger {
             let _ = fs::remove_dir(directory);
         }
     }
+}
+
+/// Creates a directory and those above it, as far as they are missing.
+fn create_directory(directory: &Path, entries: &mut Entries) -> Result<()> {
+    if directory.as_os_str().is_empty() || directory.is_dir() {
+        return Ok(());
+    }
+    let missing = directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+    entries.created.extend(missing.map(Path::to_owned));
+    fs::create_dir_all(directory).map_err(|error| match directory.ancestors().find(|path| path.is_file()) {
+        Some(file) => not_a_directory(file),
+        None => cannot_write(directory, &error),
+    })
 }
 
 fn not_a_directory(path: &Path) -> Error {

@@ -147,14 +147,13 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Creates the file; its directory exists.
+    /// Creates the file, and its directory if there is none.
     pub(super) fn create(layout: &FileLayout, ledger: &Ledger, paths: PartPaths, now_ms: i64) -> Result<Self> {
-        let file = File::create_new(&paths.hidden).map_err(|error| match error.kind() {
+        let file = ledger.create_file(&paths.hidden)?.map_err(|error| match error.kind() {
             // Two writers of one file would mix or lose their rows.
             io::ErrorKind::AlreadyExists => already_open(&paths),
             _ => cannot_write(&paths.visible, &error),
         })?;
-        ledger.open(&paths.hidden);
         let file = PartFile::new(file, layout.compression).map_err(|error| cannot_write(&paths.visible, &error))?;
         let destination = format!("'{}'", paths.visible.display());
         let encoder = Encoder::new(&layout.encoding, &layout.schema, file, destination)?;

@@ -29,7 +29,12 @@ impl RollingPolicy {
         bytes >= self.bytes_max
     }
 
+    /// When a part that was opened then is old.
+    pub(super) fn due_ms(&self, opened_ms: i64) -> i64 {
+        opened_ms.saturating_add(self.open_ms_max)
+    }
+
     pub(super) fn is_old(&self, opened_ms: i64, now_ms: i64) -> bool {
-        now_ms.saturating_sub(opened_ms) >= self.open_ms_max
+        self.due_ms(opened_ms) <= now_ms
     }
 }

@@ -216,6 +216,41 @@ fn parts_roll_by_size_and_by_age() {
         sized/part-0-1.csv: c,3"#]]);
 }
 
+/// What a job without end does: each part is committed by itself, whichever worker wrote it.
+#[test]
+fn complete_parts_are_committed_one_by_one() {
+    let world = World::new();
+    world.run(&world.spec("out", &["name"], &[]), &[&[("a", 7), ("old", 7)]]);
+    let rolled = [("sink.rolling-policy.rollover-interval", "10 s"), ("sink.mode", "overwrite")];
+    let spec = world.spec("out", &["name"], &rolled);
+    spec.begin().expect("old output may go");
+    let mut sinks = [world.open(&spec, 0, 2), world.open(&spec, 1, 2)];
+    assert_eq!(sinks[0].tick_ms(), None);
+    sinks[0].write(batch(&[("a", 1)])).expect("the disk has room");
+    world.clock.set_ms(4_000);
+    sinks[0].write(batch(&[("b", 2)])).expect("the disk has room");
+    sinks[1].write(batch(&[("a", 3)])).expect("the disk has room");
+    assert_eq!([sinks[0].tick_ms(), sinks[1].tick_ms()], [Some(10_000), Some(14_000)]);
+    assert_eq!(sinks[0].take_complete(), []);
+    for now_ms in [10_000, 14_000] {
+        world.clock.set_ms(now_ms);
+        for sink in &mut sinks {
+            sink.tick(now_ms).expect("the disk has room");
+            spec.commit(&sink.take_complete()).expect("renaming works");
+        }
+        sinks[0].write(batch(&[("c", now_ms)])).expect("the disk has room");
+    }
+    assert_eq!(sinks[0].prepare(CheckpointId::FINAL).expect("the disk has room").len(), 1);
+    let out = world.path("out").display().to_string();
+    let remains = ["keeps 3 files that were complete", "loses 1 file that was not complete"];
+    assert_eq!(spec.remains(), remains.map(|what| format!("'{out}' {what}")));
+    spec.abort();
+    world.check(&expect![[r#"
+        out/name=a/part-0-0.csv: 1
+        out/name=a/part-1-0.csv: 3
+        out/name=b/part-0-1.csv: 2"#]]);
+}
+
 #[test]
 fn compressed_files_say_so_in_their_names() {
     let world = World::new();

@@ -76,11 +76,7 @@ impl FilesystemSink {
                 let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
                 PartPaths { hidden: path.with_file_name(hidden_name(&name)), visible: path.clone() }
             }
-            Target::Directory(path) => {
-                let directory = path.join(directory);
-                self.ledger.create_directory(&directory)?;
-                self.next_paths(&directory)
-            }
+            Target::Directory(path) => self.next_paths(&path.join(directory)),
         };
         Part::create(&self.layout, &self.ledger, paths, now_ms)
     }
@@ -114,8 +110,7 @@ impl FilesystemSink {
         }
     }
 
-    fn close_old(&mut self) -> Result<()> {
-        let now_ms = self.clock.now_ms();
+    fn close_old(&mut self, now_ms: i64) -> Result<()> {
         let rolling = self.layout.rolling;
         let old: Vec<PathBuf> = self
             .open
@@ -141,7 +136,7 @@ impl Sink for FilesystemSink {
             return Ok(());
         }
         if matches!(self.layout.target, Target::Directory(_)) {
-            self.close_old()?;
+            self.close_old(self.clock.now_ms())?;
         }
         let layout = Arc::clone(&self.layout);
         let rows = batch.rows().project(&layout.columns)?;
@@ -158,11 +153,21 @@ impl Sink for FilesystemSink {
         Ok(())
     }
 
-    fn idle(&mut self) -> Result<()> {
+    fn tick_ms(&self) -> Option<i64> {
         match self.layout.target {
-            Target::Directory(_) => self.close_old(),
-            Target::File(_) => Ok(()),
+            Target::Directory(_) => {
+                self.open.values().map(|open| self.layout.rolling.due_ms(open.part.opened_ms)).min()
+            }
+            Target::File(_) => None,
         }
+    }
+
+    fn tick(&mut self, now_ms: i64) -> Result<()> {
+        self.close_old(now_ms)
+    }
+
+    fn take_complete(&mut self) -> Vec<Committable> {
+        std::mem::take(&mut self.closed)
     }
 
     fn prepare(&mut self, checkpoint: CheckpointId) -> Result<Vec<Committable>> {

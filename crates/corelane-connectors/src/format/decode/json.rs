@@ -158,13 +158,12 @@ impl Decoder for JsonDecoder {
 }
 
 /// The shape of one record, for the inference of schemas.
-pub(crate) fn sample_shape(record: &[u8]) -> Result<Shape, String> {
+pub(crate) fn sample_shape(record: &[u8], timestamps: TimestampStyle) -> Result<Shape, String> {
     if let Some(fault) = utf8_fault(record) {
         return Err(fault);
     }
     let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
-    let strictness =
-        Strictness { fail_on_missing_field: false, ignore_parse_errors: false, timestamps: TimestampStyle::Sql };
+    let strictness = Strictness { fail_on_missing_field: false, ignore_parse_errors: false, timestamps };
     let mut scanner = Scanner { bytes: record, at: 0, strictness, scratch: &mut vec![] };
     scanner.skip_space();
     if scanner.peek() != Some(b'{') {
@@ -522,7 +521,12 @@ impl<'a> Scanner<'a, '_> {
                 }
             }
             Some(b'-' | b'0'..=b'9') => Ok(Shape::of_number(self.number()?)),
-            Some(b'"') => self.skip_value(depth).map(|()| Shape::Text),
+            Some(b'"') => {
+                let start = self.at + 1;
+                self.skip_value(depth)?;
+                // As it is written: a time has nothing to escape.
+                Ok(Shape::of_time(&self.bytes[start..self.at - 1], self.strictness.timestamps))
+            }
             Some(_) | None => Ok(if self.skip_word()? == b"null" { Shape::Nothing } else { Shape::Boolean }),
         }
     }

@@ -61,6 +61,33 @@ fn files_that_take_the_place_of_others() {
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (130, "", ""));
 }
 
+/// The same file with as many bytes as before, or more; one that is only touched is not read again.
+#[test]
+fn a_file_that_is_written_anew_in_its_place() {
+    let place = Place::with(&[("in.csv", "one\ntwo\n")]);
+    let file = || std::fs::OpenOptions::new().write(true).open(place.path("in.csv")).expect("it is there");
+    let touch = |seconds| {
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        file().set_modified(time).expect("it is ours");
+    };
+    touch(1_000);
+    let mut running = follow(&place, "in.csv");
+    assert_eq!([running.line(), running.line()], ["+I[one]", "+I[two]"]);
+    let mut written = file();
+    written.write_all(b"six\nten\n").expect("written");
+    assert_eq!([running.line(), running.line()], ["+I[six]", "+I[ten]"]);
+    touch(2_000);
+    let mut written = file();
+    written.write_all(b"SIX\nten\nmore\n").expect("written");
+    assert_eq!([running.line(), running.line(), running.line()], ["+I[SIX]", "+I[ten]", "+I[more]"]);
+    touch(3_000);
+    place.append("in.csv", "end\n");
+    assert_eq!(running.line(), "+I[end]");
+    running.signal(libc::SIGINT);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (130, "", ""));
+}
+
 #[test]
 fn a_compressed_file_that_is_being_written() {
     let place = Place::new();
@@ -158,5 +185,13 @@ fn a_script_on_standard_input() {
     running.type_in("SELECT 1 AS a;");
     running.close_input();
     let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "a\n1\n", ""));
+}
+
+/// Editors of other systems put a byte order mark in front.
+#[test]
+fn a_script_with_a_byte_order_mark() {
+    let place = Place::with(&[("in.sql", "\u{feff}SELECT 1 AS a")]);
+    let ran = place.run(place.command(&["run", "in.sql", "--workers", "1", "--driver", "threads"]));
     assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "a\n1\n", ""));
 }

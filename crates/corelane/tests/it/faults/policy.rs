@@ -214,3 +214,48 @@ fn lost_rows_are_told_even_when_quiet() {
         "#]],
     );
 }
+
+/// Bad rows must not be mixed into what is read, or into results.
+#[test]
+fn a_dead_letter_file_that_is_an_input_or_an_output() {
+    let place = Place::with(&[("in.csv", "1\nx\n"), ("other.csv", "1\n")]);
+    std::fs::create_dir(place.path("in")).expect("a folder");
+    place.write("in/1.csv", b"1\nx\n");
+    std::os::unix::fs::symlink("in.csv", place.path("link.csv")).expect("a link");
+    let dead = |path: &str| format!("'on-error' = 'dead-letter', 'dead-letter.path' = '{path}'");
+    let select = |input: &str, letters: &str| table("a BIGINT", "csv", input, &dead(letters)) + "SELECT a FROM t";
+    let hint = "hint: give 'dead-letter.path' a file of its own";
+    for (sql, told) in [
+        (select("in.csv", "in.csv"), "'in.csv' of table 't' is read by table 't'"),
+        (select("in.csv", "./in.csv"), "'./in.csv' of table 't' is read by table 't'"),
+        (select("in.csv", "link.csv"), "'link.csv' of table 't' is read by table 't'"),
+        (select("i*.csv", "in.csv"), "'in.csv' of table 't' is read by table 't'"),
+        (select("in", "in/dead.csv"), "'in/dead.csv' of table 't' is read by table 't'"),
+        (
+            table("a BIGINT", "csv", "in.csv", &dead("other.csv")) + "SELECT a FROM t UNION ALL SELECT f0 FROM u",
+            "'other.csv' of table 't' is read by table 'u'",
+        ),
+        (
+            table("a BIGINT", "csv", "in.csv", &dead("out.csv")) + "INSERT INTO o SELECT a FROM t",
+            "'out.csv' of table 't' is written by table 'o'",
+        ),
+        (
+            table("a BIGINT", "csv", "in.csv", &dead("out/dead.csv")) + "INSERT INTO q SELECT a FROM t",
+            "'out/dead.csv' of table 't' is written by table 'q'",
+        ),
+    ] {
+        let others = "CREATE TABLE u (f0 BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'other.csv');\n\
+                      CREATE TABLE o (a BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'out.csv');\n\
+                      CREATE TABLE q (a BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'out');\n";
+        let ran = place.run(place.sql(&(others.to_owned() + &sql), &[]));
+        let expected = format!("error: the dead-letter file {told}\n{hint}\n");
+        assert_eq!((ran.code, ran.stderr), (3, expected), "{sql}");
+    }
+    assert_eq!(place.names(""), ["in", "in.csv", "link.csv", "other.csv"]);
+    assert_eq!((place.read("in.csv"), place.names("in")), ("1\nx\n".to_owned(), vec!["1.csv".to_owned()]));
+    // A table that is not of this job may well be made of dead letters.
+    let sql =
+        "CREATE TABLE d (raw STRING) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = 'dead.json');\n";
+    let ran = place.run(place.sql(&(sql.to_owned() + &select("in.csv", "dead.json") + ";\nSELECT raw FROM d"), &[]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "a\n1\nraw\nx\n"), "{}", ran.stderr);
+}

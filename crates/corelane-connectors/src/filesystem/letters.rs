@@ -1,0 +1,73 @@
+//! Dead letters must not be mixed into files that are read or written as rows.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use corelane_stream::{Error, Result, RowPolicy};
+
+use super::listing::list;
+
+/// A table of files that a job reads or writes.
+#[derive(Clone, Copy, Debug)]
+pub struct TableUse<'a> {
+    pub table: &'a str,
+    /// Its `path`; `None` if it is not one of files.
+    pub path: Option<&'a str>,
+    /// `None` for a file without a declaration.
+    pub policy: Option<&'a RowPolicy>,
+    pub written: bool,
+}
+
+/// Checks where the dead letters of a job go, before anything is written.
+///
+/// # Errors
+/// If the file is one that the job reads or writes, or would become one.
+pub fn check_dead_letters(tables: &[TableUse<'_>]) -> Result<()> {
+    let policies = tables.iter().filter_map(|table| table.policy).filter(|policy| policy.keeps_rows());
+    for policy in policies {
+        let Some(letters) = &policy.dead_letter_path else { continue };
+        let taken = |table: &&TableUse<'_>| table.path.is_some_and(|path| holds(path, letters, table.written));
+        if let Some(table) = tables.iter().find(taken) {
+            let how = if table.written { "written" } else { "read" };
+            return Err(Error::invalid(format!(
+                "the dead-letter file '{}' of table '{}' is {how} by table '{}'",
+                letters.display(),
+                policy.table,
+                table.table
+            ))
+            .with_hint("give 'dead-letter.path' a file of its own"));
+        }
+    }
+    Ok(())
+}
+
+fn holds(path: &str, letters: &Path, written: bool) -> bool {
+    let path = path.strip_prefix("file://").unwrap_or(path);
+    if path == "-" {
+        return false;
+    }
+    let (path_there, letters_there) = (resolved(Path::new(path)), resolved(letters));
+    if letters_there.starts_with(&path_there) {
+        return true;
+    }
+    if written {
+        return false;
+    }
+    // What cannot be listed has its own error when it is read.
+    let (Ok(files), Some(Ok(letters))) = (list(path), letters.to_str().map(list)) else { return false };
+    letters.iter().any(|letters| files.iter().any(|file| file.is_same(letters)))
+}
+
+/// The path without links, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut missing: Vec<&OsStr> = Vec::new();
+    for there in path.ancestors() {
+        if let Ok(there) = fs::canonicalize(there) {
+            return missing.iter().rev().fold(there, |path, name| path.join(name));
+        }
+        missing.extend(there.file_name());
+    }
+    path
+}
