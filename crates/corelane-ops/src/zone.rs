@@ -24,7 +24,6 @@ pub struct Zone(Tz);
 
 impl Zone {
     /// Reads `Europe/Berlin`, `+02:00` or `GMT+02:00`; `Some(None)` is UTC, `None` no zone at all.
-    #[expect(clippy::option_option, reason = "UTC is no zone to convert to, and an unknown name is no zone")]
     pub fn parse(name: &str) -> Option<Option<Self>> {
         let bare = name.strip_prefix("GMT").or(name.strip_prefix("UTC")).unwrap_or(name);
         if matches!(bare, "" | "Z" | "Etc/UTC" | "+00:00") {

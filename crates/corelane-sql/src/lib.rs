@@ -6,7 +6,6 @@
 
 pub mod bind;
 pub mod catalog;
-mod common_type;
 pub mod create;
 pub mod error;
 pub mod explain;
@@ -14,6 +13,7 @@ pub mod functions;
 pub mod lower;
 pub mod parse;
 pub mod plan;
+mod supertype;
 pub mod types;
 
 pub use bind::Functions;

@@ -14,7 +14,7 @@ use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use corelane_stream::row_errors::Position;
 use corelane_stream::{
     BadRow, Error, OnError, OriginDetail, Result, RowErrors, RowPolicy, Source, SourceBatch, SourceContext,
-    SourceCounters, SourcePoll, SourceSpec, Split, TableDefinition,
+    SourceCounters, SourcePoll, SourceSpec, Split, TableDefinition, TableOptions,
 };
 
 use super::follow::{self, FollowingSource};
@@ -28,6 +28,7 @@ use super::text::{Compression, Step, TextReader};
 use crate::format::FormatOptions;
 use crate::format::decode::value::TimestampStyle;
 use crate::format::decode::{self, BadRecord, Decoder, Rows};
+use crate::format::encode::{JsonEncoding, TextEncoding};
 use crate::options::{Options, wrong_value};
 use crate::origins::Origins;
 
@@ -303,17 +304,29 @@ impl RowBuilder {
             keep.push(fault.is_none());
             if let Some(column) = fault {
                 let name = layout.schema().field(*column).name();
+                let shown = as_json(&batch, row)?;
                 self.counters.bad_rows += 1;
                 self.row_errors.bad(&BadRow {
                     source: &file.path,
                     position: Some(position(*offset)),
-                    raw: &[],
+                    raw: shown.as_bytes(),
                     reason: &format!("field '{name}': it is NOT NULL but has no value"),
                 })?;
             }
         }
         Ok(filter_record_batch(&batch, &BooleanArray::from(keep))?)
     }
+}
+
+/// A row of which there are no bytes any more.
+fn as_json(rows: &RecordBatch, row: usize) -> Result<String> {
+    let fields = rows.schema_ref().fields().iter().enumerate();
+    let told: Vec<usize> = fields.filter(|(_, field)| !is_metadata(field)).map(|(index, _)| index).collect();
+    let encoding = TextEncoding::Json(JsonEncoding::new(&TableOptions::default())?);
+    let mut text = String::new();
+    encoding.encode(&rows.slice(row, 1).project(&told)?, &mut text)?;
+    text.truncate(text.trim_end().len());
+    Ok(text)
 }
 
 /// Bounded files on one worker.

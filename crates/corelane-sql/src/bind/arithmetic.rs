@@ -12,7 +12,7 @@ use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, ScalarUDF};
 
 use super::context::Functions;
-use crate::common_type::{exact_digits, is_decimal};
+use crate::supertype::{exact_digits, is_decimal};
 
 /// Digits of a BIGINT.
 const BIGINT_DIGITS: u8 = 19;

@@ -7,14 +7,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use corelane_ops::Zone;
+use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
+use datafusion_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
+};
 
 use super::context::Functions;
 use super::literals::check_constant;
@@ -88,13 +91,11 @@ fn rewrite_with(
         }
         if passes_time(&inner.get_type(schema)?, wanted, zone) {
             let safe = matches!(expression, Expr::TryCast(_));
-            let call = ScalarFunction::new_udf(time_cast(wanted, zone, safe), vec![inner.as_ref().clone()]);
-            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+            return cast_by(time_cast(wanted, zone, safe), inner, wanted);
         }
         if is_exact(wanted) && is_text(&inner.get_type(schema)?) {
             let safe = matches!(expression, Expr::TryCast(_));
-            let call = ScalarFunction::new_udf(number_cast(wanted, safe), vec![inner.as_ref().clone()]);
-            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+            return cast_by(number_cast(wanted, safe), inner, wanted);
         }
         if !is_text(wanted) {
             return Ok(Transformed::no(expression));
@@ -111,6 +112,24 @@ fn rewrite_with(
         let call = ScalarFunction::new_udf(Arc::clone(cast), vec![inner.as_ref().clone()]);
         Ok(Transformed::yes(Expr::ScalarFunction(call)))
     })
+}
+
+/// A call of the function; of a constant what it gives, and a constant that cannot be cast is an error of the statement.
+fn cast_by(function: Arc<ScalarUDF>, inner: &Expr, wanted: &DataType) -> Result<Transformed<Expr>> {
+    let Expr::Literal(value, metadata) = inner else {
+        let call = ScalarFunction::new_udf(function, vec![inner.clone()]);
+        return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+    };
+    let field = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
+    let cast = function.invoke_with_args(ScalarFunctionArgs {
+        args: vec![ColumnarValue::Scalar(value.clone())],
+        arg_fields: vec![field(&value.data_type())],
+        number_rows: 1,
+        return_field: field(wanted),
+        config_options: Arc::new(ConfigOptions::default()),
+    })?;
+    let cast = ScalarValue::try_from_array(&cast.into_array(1)?, 0)?;
+    Ok(Transformed::yes(Expr::Literal(cast, metadata.clone())))
 }
 
 fn is_text(data_type: &DataType) -> bool {

@@ -20,9 +20,9 @@ use datafusion_sql::planner::SqlToRel;
 use sqlparser::ast::{self, Query};
 
 use super::aggregates::aggregate_udfs;
-use super::common_types::{MARK, is_of_names, marker, name_casts};
 use super::relation::WindowRelations;
 use super::rewrite::rewrite_query;
+use super::unify::{MARK, is_of_names, marker, name_casts};
 use super::window_functions::window_udfs;
 use super::{expressions, literals, parser_options, star, supported};
 use crate::catalog::{Catalog, Relation, Table};

@@ -13,8 +13,8 @@ use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, WindowFunctionDefinition};
 
 use super::arithmetic::arithmetic;
-use super::common_types;
 use super::context::Functions;
+use super::unify;
 use crate::error::SqlError;
 use corelane_stream::sql_type;
 
@@ -30,9 +30,9 @@ pub(super) fn narrow_plan(plan: LogicalPlan, functions: &Functions) -> Result<Lo
                 row.into_iter().map(|value| narrow(value, &schema, functions)).collect::<Result<Vec<_>>>()
             };
             let rows = values.values.into_iter().map(row).collect::<Result<Vec<_>>>()?;
-            common_types::values(rows).map(Transformed::yes)
+            unify::values(rows).map(Transformed::yes)
         }
-        LogicalPlan::Union(union) => common_types::union(union).map(Transformed::yes),
+        LogicalPlan::Union(union) => unify::union(union).map(Transformed::yes),
         plan => {
             let schema = match &plan {
                 LogicalPlan::TableScan(scan) => scan.projected_schema.as_ref().clone(),
@@ -58,7 +58,7 @@ pub(super) fn narrow(expression: Expr, schema: &DFSchema, functions: &Functions)
                 Ok(value) => Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(value)), metadata)),
                 Err(_) => Transformed::no(Expr::Literal(ScalarValue::Int64(Some(value)), metadata)),
             },
-            Expr::ScalarFunction(call) => Transformed::yes(match common_types::unnamed_cast(call) {
+            Expr::ScalarFunction(call) => Transformed::yes(match unify::unnamed_cast(call) {
                 Expr::ScalarFunction(call) => Expr::ScalarFunction(arguments_of(call, schema)?),
                 cast => cast,
             }),
@@ -74,7 +74,7 @@ pub(super) fn narrow(expression: Expr, schema: &DFSchema, functions: &Functions)
             Expr::BinaryExpr(operation) if operation.op.is_numerical_operators() => {
                 Transformed::yes(arithmetic(operation, schema, functions)?)
             }
-            other => Transformed::yes(common_types::unify(other, schema)?),
+            other => Transformed::yes(unify::unify(other, schema)?),
         })
     })?;
     Ok(narrowed.data)

@@ -8,7 +8,6 @@ mod arithmetic;
 mod blame;
 mod cast_rules;
 mod casts;
-mod common_types;
 mod context;
 mod expressions;
 mod literals;
@@ -21,6 +20,7 @@ mod row_cast;
 mod star;
 mod supported;
 mod time_cast;
+mod unify;
 mod window_functions;
 mod window_node;
 

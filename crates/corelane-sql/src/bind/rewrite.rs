@@ -17,9 +17,9 @@ use sqlparser::ast::{
     Value, VisitMut, VisitorMut,
 };
 
-use super::common_types::mark;
 use super::patterns;
 use super::relation::{GroupWindow, WindowRelations};
+use super::unify::mark;
 use super::{WINDOW_END, WINDOW_START, WINDOW_TIME};
 use crate::error::SqlError;
 use crate::parse::{TIMESTAMP_LTZ, interval_value};
@@ -206,7 +206,7 @@ fn cast(expression: Expr, data_type: DataType) -> Expr {
     Expr::Cast { kind: CastKind::Cast, expr: Box::new(expression), data_type, array: false, format: None }
 }
 
-/// Marks what stands in VALUES, until their types are known (`common_types`).
+/// Marks what stands in VALUES, until their types are known (`unify`).
 fn mark_values(body: &mut SetExpr) {
     match body {
         SetExpr::Values(values) => values.rows.iter_mut().flat_map(|row| &mut row.content).for_each(mark),

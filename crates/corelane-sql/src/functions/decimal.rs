@@ -9,7 +9,7 @@ use datafusion_common::{Result, exec_err, internal_err};
 
 use super::call::Call;
 use super::math::map_integers;
-use crate::common_type::exact_digits;
+use crate::supertype::exact_digits;
 use corelane_stream::sql_type;
 
 /// Applies `compute(value, scale, row)`, which keeps the scale, and brings the result to the result's scale.

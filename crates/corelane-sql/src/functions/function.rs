@@ -20,7 +20,7 @@ use datafusion_expr::{
 };
 
 use super::call::{Argument, Call};
-use crate::common_type::common_type;
+use crate::supertype::common_type;
 use corelane_stream::sql_type;
 
 /// Where a function stands in the reference docs.

@@ -15,7 +15,7 @@ use datafusion_expr::ReturnFieldArgs;
 use super::call::{Argument, Call};
 use super::decimal;
 use super::function::constant_long;
-use crate::common_type::exact_digits;
+use crate::supertype::exact_digits;
 
 /// Integers of any width as 128 bits, so that each function is written once.
 pub(super) fn integers(argument: &Argument) -> Option<Vec<i128>> {

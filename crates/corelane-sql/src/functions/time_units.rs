@@ -390,7 +390,7 @@ pub(super) fn keep_digits(call: &Call) -> Result<ArrayRef> {
         return Ok(Arc::new(values.unary::<_, Time32MillisecondType>(|time| cut(i64::from(time)) as i32)));
     }
     let values = cast(times, &DataType::Int64)?;
-    let kept = values.as_primitive::<Int64Type>().unary::<_, Int64Type>(|time| cut(time));
+    let kept = values.as_primitive::<Int64Type>().unary::<_, Int64Type>(cut);
     Ok(cast(&kept, times.data_type())?)
 }
 

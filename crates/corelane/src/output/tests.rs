@@ -168,7 +168,7 @@ fn the_default_format_follows_terminal_and_input() {
 
 #[test]
 fn a_terminal_without_a_width_has_80_columns_unless_it_is_told() {
-    assert_eq!([Some("132"), Some("0"), Some("wide"), None].map(super::table::columns_told), [132, 80, 80, 80]);
+    assert_eq!([Some("132"), Some("0"), Some("wide"), None].map(crate::output::table::columns_told), [132, 80, 80, 80]);
 }
 
 #[test]

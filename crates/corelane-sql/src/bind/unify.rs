@@ -17,7 +17,7 @@ use sqlparser::ast;
 
 use super::cast_rules::check_texts;
 use super::rewrite::{call, text};
-use crate::common_type::{common_type, is_decimal};
+use crate::supertype::{common_type, is_decimal};
 
 /// The function around a value whose type is to be told from that which the planner casts it to; no user's
 /// function has a space in its name.
