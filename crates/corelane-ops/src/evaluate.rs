@@ -121,7 +121,11 @@ fn broken(error: DataFusionError) -> Error {
 }
 
 fn broken_by(error: &DataFusionError) -> Error {
-    Error::internal(format!("cannot evaluate an expression: {}", error.strip_backtrace()))
+    let text = error.find_root().strip_backtrace();
+    // What an internal error of the library goes on with is not for users of this program.
+    let text = text.lines().next().unwrap_or_default();
+    let text = text.strip_prefix("Internal error: ").unwrap_or(text);
+    Error::internal(format!("cannot evaluate an expression: {}", with_sql_types(text.trim_end_matches('.'))))
 }
 
 /// Which rows a predicate keeps.

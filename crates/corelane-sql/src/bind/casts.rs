@@ -71,12 +71,16 @@ fn rewrite_with(
         }
         if let Expr::Negative(inner) = &expression {
             let data_type = inner.get_type(schema)?;
-            if data_type.is_signed_integer() && !matches!(inner.as_ref(), Expr::Literal(_, _)) {
-                let zero = Box::new(Expr::Literal(ScalarValue::new_zero(&data_type)?, None));
-                let difference = BinaryExpr::new(zero, Operator::Minus, inner.clone());
-                return Ok(Transformed::yes(Expr::BinaryExpr(difference)));
+            if !data_type.is_signed_integer() {
+                return Ok(Transformed::no(expression));
             }
-            return Ok(Transformed::no(expression));
+            let zero = Box::new(Expr::Literal(ScalarValue::new_zero(&data_type)?, None));
+            let difference = BinaryExpr::new(zero, Operator::Minus, inner.clone());
+            check_constant(&difference, schema)?;
+            if matches!(inner.as_ref(), Expr::Literal(_, _)) {
+                return Ok(Transformed::no(expression));
+            }
+            return Ok(Transformed::yes(Expr::BinaryExpr(difference)));
         }
         let (inner, wanted) = match &expression {
             Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),

@@ -216,7 +216,7 @@ fn explained(mut found: SqlError, Diagnostic { message, notes, helps, .. }: &Dia
         (None, [_, ..]) => Some(format!("did you mean one of {}?", columns.join(", "))),
         (None, []) => {
             let texts = suggestions.iter().filter(|text| !text.starts_with("has type "));
-            texts.map(|text| with_sql_types(text)).next()
+            texts.map(|text| with_sql_types(text).replace("ANY_VALUE", "FIRST_VALUE")).next()
         }
     };
     if let Some(hint) = hint {
@@ -251,6 +251,8 @@ fn clean_message(message: &str) -> String {
     while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = shorter;
     }
+    // What follows is not for users of this program.
+    rest = rest.split(".\nThis issue was likely caused by a bug").next().unwrap_or(rest);
     // A misspelt column has its hint; the list of all of them is no help.
     rest = rest.split(".\nValid fields are").next().unwrap_or(rest);
     // What a function says of its arguments stands in the midst of what is said of functions.

@@ -11,6 +11,7 @@ use sqlparser::ast::{
 
 use super::dialect::TABLE_ARGUMENT;
 use super::interval::interval_value;
+use crate::catalog::closest;
 use crate::error::{Span, SqlError, span_of};
 
 /// How a window function cuts time. All lengths are positive milliseconds.
@@ -77,16 +78,37 @@ pub fn window_tvf(factor: &TableFactor) -> Result<Option<WindowTvf>, SqlError> {
     let (name, arguments, alias) = match factor {
         TableFactor::TableFunction { expr: Expr::Function(Function { name, args, .. }), alias } => match args {
             FunctionArguments::List(list) => (name, list.args.as_slice(), alias),
-            FunctionArguments::None | FunctionArguments::Subquery(_) => return Ok(None),
+            FunctionArguments::None | FunctionArguments::Subquery(_) => return Err(unknown_function(name)),
         },
+        TableFactor::TableFunction { expr, .. } => {
+            return Err(SqlError::new("TABLE(..) takes a window function")
+                .with_hint("write TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)), or a name alone")
+                .at_node(expr));
+        }
         TableFactor::Table { name, args: Some(arguments), alias, .. } => (name, arguments.args.as_slice(), alias),
         _ => return Ok(None),
     };
-    let Some(signature) = signature_of(name) else { return Ok(None) };
+    let Some(signature) = signature_of(name) else {
+        return match factor {
+            TableFactor::TableFunction { .. } => Err(unknown_function(name)),
+            _ => Ok(None),
+        };
+    };
     let place = span_of(name);
     let slots = assign(signature, arguments, place)?;
     let tvf = read(signature, &slots, place).map_err(|error| error.at(place))?;
     Ok(Some(WindowTvf { alias: alias.clone(), ..tvf }))
+}
+
+fn unknown_function(name: &ObjectName) -> SqlError {
+    let names: Vec<String> = SIGNATURES.iter().map(|signature| signature.name.to_lowercase()).collect();
+    let close = closest(&name.to_string(), names.iter().map(String::as_str)).map(str::to_uppercase);
+    SqlError::new(format!("there is no table function {name}"))
+        .with_hint(match close {
+            Some(close) => format!("did you mean {close}?"),
+            None => "the window functions TUMBLE, HOP and CUMULATE are there".to_owned(),
+        })
+        .at_node(name)
 }
 
 fn signature_of(name: &ObjectName) -> Option<&'static Signature> {
