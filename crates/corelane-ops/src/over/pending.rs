@@ -1,8 +1,9 @@
 //! Rows that wait for the watermark, and how they come out in order.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute;
 use arrow::datatypes::{SchemaRef, UInt64Type};
 use arrow::row::{RowConverter, Rows, SortField};
@@ -12,66 +13,80 @@ use corelane_stream::{Error, Result};
 struct Waiting {
     rows: RecordBatch,
     times: Int64Array,
-    earliest: i64,
     latest: i64,
     in_order: bool,
+    bytes: usize,
 }
 
 pub struct Pending {
     schema: SchemaRef,
     /// Columns that order rows of the same time.
     order: Vec<usize>,
-    waiting: Vec<Waiting>,
+    /// By their earliest time and when they came: a watermark looks only at what it passes.
+    waiting: BTreeMap<(i64, u64), Waiting>,
+    arrived: u64,
+    bytes: usize,
 }
 
 impl Pending {
     pub fn new(schema: SchemaRef, order: Vec<usize>) -> Self {
-        Pending { schema, order, waiting: Vec::new() }
+        Pending { schema, order, waiting: BTreeMap::new(), arrived: 0, bytes: 0 }
     }
 
     pub fn push(&mut self, rows: RecordBatch, times: Int64Array) {
+        self.arrived += 1;
+        self.wait(self.arrived, rows, times);
+    }
+
+    fn wait(&mut self, arrival: u64, rows: RecordBatch, times: Int64Array) {
         let (Some(earliest), Some(latest)) = (compute::min(&times), compute::max(&times)) else { return };
         let in_order = times.values().is_sorted();
-        self.waiting.push(Waiting { rows, times, earliest, latest, in_order });
+        let bytes = rows.columns().iter().map(part_bytes).sum();
+        self.bytes += bytes;
+        self.waiting.insert((earliest, arrival), Waiting { rows, times, latest, in_order, bytes });
     }
 
     pub fn bytes(&self) -> usize {
-        self.waiting.iter().map(|waiting| waiting.rows.get_array_memory_size()).sum()
+        self.bytes
     }
 
     pub fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
-        self.waiting.iter().map(|waiting| &waiting.rows)
+        self.waiting.values().map(|waiting| &waiting.rows)
     }
 
     /// Takes out the rows that the watermark has passed, in order.
     pub fn due(&mut self, watermark: i64) -> Result<Option<Due>> {
-        let mut due: Vec<(RecordBatch, Int64Array)> = Vec::new();
-        for waiting in std::mem::take(&mut self.waiting) {
-            if watermark < waiting.earliest {
-                self.waiting.push(waiting);
-            } else if waiting.latest <= watermark {
-                due.push((waiting.rows, waiting.times));
-            } else if waiting.in_order {
-                let Waiting { rows, times, .. } = waiting;
+        let mut due: Vec<(u64, RecordBatch, Int64Array)> = Vec::new();
+        while let Some(first) = self.waiting.first_entry()
+            && first.key().0 <= watermark
+        {
+            let (_, arrival) = *first.key();
+            let Waiting { rows, times, latest, in_order, bytes } = first.remove();
+            self.bytes -= bytes;
+            if latest <= watermark {
+                due.push((arrival, rows, times));
+            } else if in_order {
                 let split = times.values().partition_point(|time| *time <= watermark);
-                due.push((rows.slice(0, split), times.slice(0, split)));
-                self.push(rows.slice(split, rows.num_rows() - split), times.slice(split, times.len() - split));
+                due.push((arrival, rows.slice(0, split), times.slice(0, split)));
+                let left = rows.num_rows() - split;
+                self.wait(arrival, rows.slice(split, left), times.slice(split, left));
             } else {
-                let Waiting { rows, times, .. } = waiting;
                 let passed: BooleanArray = times.values().iter().map(|time| Some(*time <= watermark)).collect();
-                due.push((compute::filter_record_batch(&rows, &passed)?, picked(&times, &passed)?));
+                due.push((arrival, compute::filter_record_batch(&rows, &passed)?, picked(&times, &passed)?));
                 let left = compute::not(&passed)?;
-                self.push(compute::filter_record_batch(&rows, &left)?, picked(&times, &left)?);
+                self.wait(arrival, compute::filter_record_batch(&rows, &left)?, picked(&times, &left)?);
             }
         }
         if due.is_empty() {
             return Ok(None);
         }
+        // Of rows of one time the one that came first goes out first.
+        due.sort_unstable_by_key(|(arrival, ..)| *arrival);
         let rows = match due.as_slice() {
-            [(rows, _)] => rows.clone(),
-            _ => compute::concat_batches(&self.schema, due.iter().map(|(rows, _)| rows))?,
+            [(_, rows, _)] => rows.clone(),
+            _ => compute::concat_batches(&self.schema, due.iter().map(|(_, rows, _)| rows))?,
         };
-        let times: Vec<i64> = due.iter().flat_map(|(_, times)| times.values().iter().copied()).collect();
+        let times: Vec<i64> = due.iter().flat_map(|(.., times)| times.values().iter().copied()).collect();
         Ok(Some(self.ordered(rows, times)?))
     }
 
@@ -86,6 +101,11 @@ impl Pending {
         let rows = compute::take_record_batch(&rows, &UInt32Array::from(indices))?;
         Ok(Due { rows, times, next: 0 })
     }
+}
+
+/// Bytes of the rows that an array shows, which may be a small part of its buffers.
+fn part_bytes(array: &ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
 }
 
 fn picked(times: &Int64Array, mask: &BooleanArray) -> Result<Int64Array> {
