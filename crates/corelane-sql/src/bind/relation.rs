@@ -20,6 +20,8 @@ pub(super) struct GroupWindow {
     pub window: Window,
     pub time: Ident,
     pub relation: TableFactor,
+    /// The names of the `TUMBLE_ROWTIME` and `TUMBLE_PROCTIME` that ask for its time.
+    pub times_asked: Vec<Ident>,
 }
 
 /// Plans window table functions. Planning is done by one thread; the lock is there because the
@@ -63,6 +65,7 @@ impl RelationPlanner for WindowRelations {
             && let Some(window) = part.as_ident().and_then(|ident| self.group_window(&ident.value))
         {
             let input = context.plan(window.relation)?;
+            check_times_asked(&window.times_asked, &window.time, &input)?;
             let plan = windowed(input, window.window, &window.time, self.zone)?;
             return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None))));
         }
@@ -123,6 +126,21 @@ fn table_factor(name: ObjectName) -> TableFactor {
         json_path: None,
         sample: None,
         index_hints: Vec::new(),
+    }
+}
+
+/// A window over event time has no processing time to give, and the other way round.
+fn check_times_asked(asked: &[Ident], time: &Ident, input: &LogicalPlan) -> Result<()> {
+    let Some(field) = input.schema().fields().iter().find(|field| *field.name() == time.value) else { return Ok(()) };
+    let (own, other) = if is_processing_time(field) { ("processing", "event") } else { ("event", "processing") };
+    let wrong = if is_processing_time(field) { "_ROWTIME" } else { "_PROCTIME" };
+    match asked.iter().find(|name| name.value.to_uppercase().ends_with(wrong)) {
+        Some(name) => Err(external(
+            SqlError::new(format!("{name} needs a window over {other} time, and {:?} is {own} time", time.value))
+                .with_hint("ask for the window's start or end")
+                .at_ident(name),
+        )),
+        None => Ok(()),
     }
 }
 

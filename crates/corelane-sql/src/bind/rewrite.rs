@@ -355,7 +355,7 @@ fn rewrite_group_window(select: &mut Select, windows: &WindowRelations) -> Resul
         let window = group_window(kind, function).map_err(|error| error.at_node(group))?;
         found = Some(((*kind).to_owned(), window));
     }
-    let Some((kind, mut window)) = found else { return replace_helpers(select, None) };
+    let Some((kind, mut window)) = found else { return replace_helpers(select, None).map(drop) };
     groups.retain(|group| !matches!(group, Expr::Function(function) if is_named(function, &kind)));
     groups.extend([WINDOW_START, WINDOW_END, WINDOW_TIME].map(column));
 
@@ -367,25 +367,27 @@ fn rewrite_group_window(select: &mut Select, windows: &WindowRelations) -> Resul
     }
     let (bounds, time) = (window.window, window.time.clone());
     std::mem::swap(&mut window.relation, &mut from.relation);
+    window.times_asked = replace_helpers(select, Some((&kind, bounds, &time)))?;
     let name = windows.add(window);
-    from.relation = TableFactor::Function {
+    select.from[0].relation = TableFactor::Function {
         lateral: false,
         name: ObjectName(vec![ObjectNamePart::Identifier(Ident::new(name))]),
         args: Vec::new(),
         with_ordinality: false,
         alias: None,
     };
-    replace_helpers(select, Some((&kind, bounds, &time)))
+    Ok(())
 }
 
-fn replace_helpers(select: &mut Select, group: Option<(&str, Window, &Ident)>) -> Result<(), SqlError> {
-    let mut helpers = Helpers { group };
+/// Gives the names of the helpers that give a time attribute.
+fn replace_helpers(select: &mut Select, group: Option<(&str, Window, &Ident)>) -> Result<Vec<Ident>, SqlError> {
+    let mut helpers = Helpers { group, times_asked: Vec::new() };
     let mut visited = select.projection.visit(&mut helpers);
     if visited.is_continue() {
         visited = select.having.visit(&mut helpers);
     }
     match visited {
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => Ok(helpers.times_asked),
         ControlFlow::Break(error) => Err(error),
     }
 }
@@ -401,6 +403,7 @@ const HELPERS: [(&str, &str); 4] =
 /// Puts columns in the place of `TUMBLE_START(..)` and its kin, whose window must be the one in GROUP BY.
 struct Helpers<'a> {
     group: Option<(&'a str, Window, &'a Ident)>,
+    times_asked: Vec<Ident>,
 }
 
 impl VisitorMut for Helpers<'_> {
@@ -413,6 +416,9 @@ impl VisitorMut for Helpers<'_> {
                 if is_named(function, &format!("{kind}_{suffix}")) {
                     if let Err(error) = self.check(kind, function) {
                         return ControlFlow::Break(error.at_node(expression));
+                    }
+                    if replacement == WINDOW_TIME {
+                        self.times_asked.extend(function.name.0.last().and_then(|part| part.as_ident()).cloned());
                     }
                     *expression = column(replacement);
                     return ControlFlow::Continue(());
@@ -468,7 +474,7 @@ fn group_window(kind: &str, function: &Function) -> Result<GroupWindow, SqlError
         Expr::CompoundIdentifier(parts) => parts.last().ok_or_else(wrong)?.clone(),
         _ => return Err(SqlError::new("a group window is over a time column, not an expression")),
     };
-    Ok(GroupWindow { window, time, relation: nothing() })
+    Ok(GroupWindow { window, time, relation: nothing(), times_asked: Vec::new() })
 }
 
 fn interval_ms(interval: &Expr) -> Result<i64, SqlError> {
