@@ -2,9 +2,14 @@
 //!
 //! An operator may stop in the middle of its output; it is resumed before it is given anything
 //! else. On workers that have no share in a gathered node, the task only passes time on.
+//!
+//! With many producers nearly every batch moves event time a little, and each move has a price: a
+//! sort, windows to look for, a watermark to every reader. So while there is more to read, time is
+//! held back for a batch's worth of rows. A firm watermark, which decides about late rows, is not.
 
 use std::collections::VecDeque;
 
+use corelane_stream::limits::ADVANCE_ROWS;
 use corelane_stream::{
     Barrier, BarrierKind, ChangelogBatch, Operator, OperatorCounters, Progress, Result, StreamElement, Watermark,
 };
@@ -31,6 +36,10 @@ pub struct OperatorTask {
     works: VecDeque<Work>,
     /// The work that said `More`.
     unfinished: Option<Work>,
+    /// Event time that the operator has not been told of, because there was more to read.
+    held: Option<Watermark>,
+    /// Rows since it was told of event time.
+    rows: usize,
     /// True if it was given anything since it was last idle.
     dirty: bool,
     finished: bool,
@@ -49,6 +58,8 @@ impl OperatorTask {
             emission: Emission::default(),
             works: VecDeque::new(),
             unfinished: None,
+            held: None,
+            rows: 0,
             dirty: false,
             finished: false,
             refused: false,
@@ -83,6 +94,7 @@ impl OperatorTask {
         if self.works.is_empty() {
             match self.inputs.receive(context) {
                 Some(received) => self.receive(received),
+                None if self.held.is_some() => self.pass_held(),
                 None => return Ok(false),
             }
         }
@@ -109,7 +121,7 @@ impl OperatorTask {
     /// # Errors
     /// If the operator fails.
     pub fn idle(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
-        let busy = self.finished || self.unfinished.is_some() || !self.works.is_empty();
+        let busy = self.finished || self.unfinished.is_some() || !self.works.is_empty() || self.held.is_some();
         if busy || !self.dirty || !self.outputs.have_room(context.edges) {
             return Ok(false);
         }
@@ -144,12 +156,29 @@ impl OperatorTask {
         let Received { channel, port, envelope } = received;
         self.emission.origin_ns = envelope.origin_ns;
         match envelope.element {
-            StreamElement::Batch(batch) => self.works.push_back(Work::Process(port, batch)),
+            StreamElement::Batch(batch) => {
+                if ADVANCE_ROWS <= self.rows {
+                    self.pass_held();
+                }
+                self.rows += batch.num_rows();
+                self.works.push_back(Work::Process(port, batch));
+            }
             StreamElement::Watermark(watermark) => {
                 let merged = self.inputs.alignment.watermark(channel, watermark);
                 // Time that has not moved is said again where rows must not come before it.
                 let again = || self.inputs.alignment.time().filter(|_| envelope.firm);
-                self.works.extend(merged.or_else(again).map(|merged| Work::Advance(merged, envelope.firm)));
+                match merged.or_else(again) {
+                    Some(Watermark::IDLE) => {
+                        self.pass_held();
+                        self.advance(Watermark::IDLE, envelope.firm);
+                    }
+                    Some(merged) if envelope.firm || merged == Watermark::END => {
+                        self.held = None;
+                        self.advance(merged, envelope.firm);
+                    }
+                    Some(merged) => self.held = Some(merged),
+                    None => {}
+                }
                 // An ended channel is no longer waited for.
                 self.align();
             }
@@ -160,8 +189,21 @@ impl OperatorTask {
         }
     }
 
+    /// Tells the operator of the time that was held back.
+    fn pass_held(&mut self) {
+        if let Some(watermark) = self.held.take() {
+            self.advance(watermark, false);
+        }
+    }
+
+    fn advance(&mut self, watermark: Watermark, firm: bool) {
+        self.rows = 0;
+        self.works.push_back(Work::Advance(watermark, firm));
+    }
+
     fn align(&mut self) {
         if let Some(barrier) = self.inputs.alignment.aligned() {
+            self.pass_held();
             self.works.push_back(Work::Snapshot(barrier));
         }
     }

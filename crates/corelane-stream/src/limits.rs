@@ -17,6 +17,11 @@ pub const RING_SLOTS_MAX: usize = 1_024;
 /// Elements a queue between two operators of one worker holds before the producer must stop.
 pub const LOCAL_QUEUE_ELEMENTS: usize = 4;
 
+/// Rows that an operator takes in before it is told of event time that has passed, while there are
+/// more to read. A batch's worth: then what a watermark costs is shared by as many rows as with
+/// one producer.
+pub const ADVANCE_ROWS: usize = BATCH_ROWS_DEFAULT;
+
 /// Rows an exchange gathers for one destination before it sends a batch.
 pub const EXCHANGE_ROWS_MIN: usize = 1_024;
 
