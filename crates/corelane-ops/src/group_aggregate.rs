@@ -11,13 +11,13 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use corelane_stream::operator::StateWriter;
 use corelane_stream::{
     ChangelogBatch, Error, Operator, OperatorContext, OperatorCounters, OperatorSpec, Output, Progress, Result,
-    RowKind, RowKinds, RowPolicy, StateBound, Watermark,
+    RowKinds, RowPolicy, StateBound, Watermark,
 };
 
 use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
-use crate::aggregate::paged::{PAGE, Paged};
+use crate::aggregate::paged::{PAGE, Paged, with_pages};
 use crate::aggregate::{AggregateCall, describe};
 use crate::bad_rows::BadRows;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
@@ -177,15 +177,11 @@ impl GroupAggregate {
     /// The groups of this batch, each once, in order of their first rows.
     fn touched(&mut self) -> Vec<u32> {
         self.batches = self.batches.wrapping_add(1);
-        let mut touched = Vec::new();
-        for group in &self.groups {
-            let state = &mut self.states[*group as usize];
-            if state.touched_by != self.batches {
-                state.touched_by = self.batches;
-                touched.push(*group);
-            }
-        }
-        touched
+        let (batch, groups) = (self.batches, &self.groups);
+        with_pages!(self.states, states => {
+            let mut once = |group: &u32| std::mem::replace(&mut states[*group as usize].touched_by, batch) != batch;
+            groups.iter().copied().filter(|group| once(group)).collect()
+        })
     }
 
     fn accumulate(&mut self, rows: &RecordBatch, retract: Option<&[bool]>) -> Result<()> {
@@ -213,7 +209,7 @@ impl GroupAggregate {
     }
 
     fn emit_changes(&mut self, rows: Changes, out: &mut dyn Output) -> Result<()> {
-        let mut columns = self.table.keys(&rows.groups)?;
+        let mut columns = rows.keys(&self.table)?;
         if !rows.groups.is_empty() {
             columns.extend(rows.columns);
         }
@@ -254,8 +250,7 @@ impl GroupAggregate {
             let present = |group: &u32| self.table.is_alive(*group) && (all_count || self.rows[*group as usize] > 0);
             let groups = (self.emit_at as u32..end as u32).filter(present).collect();
             let new = self.results(groups)?;
-            let kinds = vec![RowKind::Insert; new.groups.len()];
-            self.emit_changes(Changes { kinds, groups: new.groups, columns: new.columns }, out)?;
+            self.emit_changes(Changes::inserts(new), out)?;
             for page in self.emit_at / PAGE..end / PAGE {
                 self.table.free_page(page);
                 self.calls.free_page(page);
@@ -334,8 +329,7 @@ impl Operator for GroupAggregate {
         if none_came {
             let new = self.results(vec![0])?;
             self.states[0].emitted = !new.groups.is_empty();
-            let kinds = vec![RowKind::Insert; new.groups.len()];
-            self.emit_changes(Changes { kinds, groups: new.groups, columns: new.columns }, out)?;
+            self.emit_changes(Changes::inserts(new), out)?;
         }
         Ok(Progress::Done)
     }

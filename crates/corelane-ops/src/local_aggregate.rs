@@ -103,7 +103,7 @@ impl LocalAggregate {
         };
         let rows = panes.assign(rows, &mut self.pane_starts)?;
         let mut keys: Vec<ArrayRef> = key_columns(&rows);
-        if let Some(earliest) = self.pane_starts.iter().min() {
+        if let Some(earliest) = panes.earliest() {
             self.first_end = self.first_end.min(earliest.saturating_add(panes.window().pane_ms()));
         }
         keys.push(Arc::new(TimestampMillisecondArray::from(self.pane_starts.clone())));

@@ -25,6 +25,8 @@ pub struct Panes {
     passed_ms: i64,
     /// No window that ends here or before is open.
     closed_to: i64,
+    /// The earliest pane of the rows assigned last.
+    earliest: Option<i64>,
     clock: Arc<dyn Clock>,
     pub bad: BadRows,
 }
@@ -46,6 +48,7 @@ impl Panes {
             time,
             passed_ms: Watermark::START.0,
             closed_to: Watermark::START.0,
+            earliest: None,
             clock: context.clock.clone(),
             bad: BadRows::open(context, policy, &policy.table)?,
         })
@@ -57,6 +60,11 @@ impl Panes {
 
     pub fn passed_ms(&self) -> i64 {
         self.passed_ms
+    }
+
+    /// The earliest pane of the rows that were assigned last.
+    pub fn earliest(&self) -> Option<i64> {
+        self.earliest
     }
 
     /// Time has passed; it never goes back.
@@ -84,11 +92,13 @@ impl Panes {
     /// If a time is null and the policy is to fail, or the time column is none.
     pub fn assign(&mut self, rows: RecordBatch, panes: &mut Vec<i64>) -> Result<RecordBatch> {
         panes.clear();
+        self.earliest = None;
         let Some(time) = self.time else {
             // Processing time does not go back, so rows cannot be late.
             let now = self.clock.now_ms().max(self.passed_ms.saturating_add(1));
             let now = self.zone.map_or(now, |zone| zone.local_ms(now));
             panes.resize(rows.num_rows(), self.window.pane_start(now));
+            self.earliest = panes.first().copied();
             return Ok(rows);
         };
         let times = rows.column(time).clone();
@@ -119,24 +129,25 @@ impl Panes {
     }
 
     /// About 1 ns a row: the pane of a row is most often that of the row before.
-    fn fill(&self, times: &[i64], mut milliseconds: impl FnMut(i64) -> i64, panes: &mut Vec<i64>) {
-        let length = self.window.pane_ms();
+    fn fill(&mut self, times: &[i64], mut milliseconds: impl FnMut(i64) -> i64, panes: &mut Vec<i64>) {
+        let (window, length) = (self.window, self.window.pane_ms());
         let Some(first) = times.first() else { return };
-        let mut pane = self.window.pane_start(milliseconds(*first));
-        panes.reserve(times.len());
-        for time in times {
+        let mut pane = window.pane_start(milliseconds(*first));
+        let mut earliest = pane;
+        panes.extend(times.iter().map(|time| {
             let time = milliseconds(*time);
             if time.wrapping_sub(pane) as u64 >= length as u64 {
-                pane = self.window.pane_start(time);
+                pane = window.pane_start(time);
+                earliest = earliest.min(pane);
             }
-            panes.push(pane);
-        }
+            pane
+        }));
+        self.earliest = Some(earliest);
     }
 
     fn drop_unusable(&mut self, rows: RecordBatch, times: &ArrayRef, panes: &mut Vec<i64>) -> Result<RecordBatch> {
-        let earliest = panes.iter().copied().min();
         // The earliest pane has the earliest last window.
-        let none_late = earliest.is_none_or(|pane| !self.is_closed(self.last_end(pane)));
+        let none_late = self.earliest.is_none_or(|pane| !self.is_closed(self.last_end(pane)));
         if none_late && times.null_count() == 0 {
             return Ok(rows);
         }
@@ -152,6 +163,7 @@ impl Panes {
         }
         let mut kept = keep.iter();
         panes.retain(|_| *kept.next().expect("one decision for each row"));
+        self.earliest = panes.iter().copied().min();
         Ok(filter_record_batch(&rows, &BooleanArray::from(keep))?)
     }
 

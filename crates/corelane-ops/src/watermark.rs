@@ -273,7 +273,27 @@ fn extremes_of<T: ArrowTimestampType>(times: &ArrayRef, unit_ns: i128) -> Option
         let ms = (i128::from(time) * unit_ns).div_euclid(NANOS_PER_MS);
         ms.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
     };
-    Some((ms(compute::min(times)?), ms(compute::max(times)?)))
+    let (least, greatest) = match times.null_count() {
+        0 => extent(times.values())?,
+        _ => (compute::min(times)?, compute::max(times)?),
+    };
+    Some((ms(least), ms(greatest)))
+}
+
+/// The least and the greatest number, in lanes: so no comparison waits for the one before it.
+fn extent(numbers: &[i64]) -> Option<(i64, i64)> {
+    const LANES: usize = 4;
+    let first = *numbers.first()?;
+    let (mut least, mut greatest) = ([first; LANES], [first; LANES]);
+    let (chunks, rest) = numbers.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            least[lane] = least[lane].min(chunk[lane]);
+            greatest[lane] = greatest[lane].max(chunk[lane]);
+        }
+    }
+    let least = least.iter().chain(rest).min()?;
+    Some((*least, *greatest.iter().chain(rest).max()?))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use corelane_stream::{
 use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
-use crate::aggregate::paged::Paged;
+use crate::aggregate::paged::{Paged, with_pages};
 use crate::aggregate::{AggregateCall, describe};
 use crate::group_aggregate::Phase;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
@@ -292,8 +292,11 @@ impl WindowAggregate {
         self.batches = self.batches.wrapping_add(1);
         self.touched_by.grow(self.table.ids());
         let batch = self.batches;
-        let mut once = |group: &u32| std::mem::replace(&mut self.touched_by[*group as usize], batch) != batch;
-        let touched: Vec<u32> = self.groups.iter().copied().filter(|group| once(group)).collect();
+        let groups = &self.groups;
+        let touched: Vec<u32> = with_pages!(self.touched_by, touched_by => {
+            let mut once = |group: &u32| std::mem::replace(&mut touched_by[*group as usize], batch) != batch;
+            groups.iter().copied().filter(|group| once(group)).collect()
+        });
         let emitted = touched.iter().copied().filter(|group| self.emitted[*group as usize]).collect();
         let old = Results::of(&mut self.calls, emitted)?;
         self.accumulate(rows)?;
@@ -304,7 +307,7 @@ impl WindowAggregate {
                 report(&mut self.panes.bad, &self.schema, key, error)?;
             }
         }
-        let Changes { kinds, groups, columns } = changes(&touched, &old, &new)?;
+        let changes = changes(&touched, &old, &new)?;
         for group in &touched {
             self.emitted[*group as usize] = false;
         }
@@ -312,10 +315,11 @@ impl WindowAggregate {
             self.emitted[*group as usize] = true;
             self.failed[*group as usize] = false;
         }
-        if groups.is_empty() {
+        if changes.groups.is_empty() {
             return Ok(());
         }
-        let keys = self.table.keys(&groups)?;
+        let keys = changes.keys(&self.table)?;
+        let Changes { kinds, columns, .. } = changes;
         let ends = keys[0].as_primitive::<Int64Type>().values();
         let times = self.time_columns(ends.iter().copied());
         let columns = keys[1..].iter().cloned().chain(columns).chain(times).collect();

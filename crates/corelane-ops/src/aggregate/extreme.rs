@@ -14,6 +14,9 @@ use super::paged::{Paged, with_pages};
 pub trait Prefer {
     /// True if `value` displaces `standing`; doubles are in total order, so NaN is the largest.
     fn displaces<N: ArrowNativeTypeOp>(value: N, standing: N) -> bool;
+
+    /// What every other value displaces: it stands for a value before there is one.
+    fn last<N: ArrowNativeTypeOp>() -> N;
 }
 
 pub struct Least;
@@ -24,6 +27,11 @@ impl Prefer for Least {
     fn displaces<N: ArrowNativeTypeOp>(value: N, standing: N) -> bool {
         value.is_lt(standing)
     }
+
+    #[inline]
+    fn last<N: ArrowNativeTypeOp>() -> N {
+        N::MAX_TOTAL_ORDER
+    }
 }
 
 impl Prefer for Greatest {
@@ -31,23 +39,44 @@ impl Prefer for Greatest {
     fn displaces<N: ArrowNativeTypeOp>(value: N, standing: N) -> bool {
         value.is_gt(standing)
     }
+
+    #[inline]
+    fn last<N: ArrowNativeTypeOp>() -> N {
+        N::MIN_TOTAL_ORDER
+    }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Best<N> {
+struct Best<N, P> {
     value: N,
     seen: bool,
+    prefer: PhantomData<P>,
+}
+
+impl<N: ArrowNativeTypeOp, P: Prefer> Default for Best<N, P> {
+    fn default() -> Self {
+        Best { value: P::last(), seen: false, prefer: PhantomData }
+    }
+}
+
+impl<N: ArrowNativeTypeOp, P: Prefer> Best<N, P> {
+    /// Whether there was a value before is only asked where it cannot be told from the value.
+    #[inline]
+    fn meet(&mut self, value: N) {
+        if P::displaces(value, self.value) || value.is_eq(P::last()) {
+            self.value = value;
+            self.seen = true;
+        }
+    }
 }
 
 pub struct Extreme<T: ArrowPrimitiveType, P> {
-    best: Paged<Best<T::Native>>,
+    best: Paged<Best<T::Native, P>>,
     data_type: DataType,
-    prefer: PhantomData<P>,
 }
 
 impl<T: ArrowPrimitiveType, P> Extreme<T, P> {
     pub fn new(data_type: DataType) -> Self {
-        Extreme { best: Paged::default(), data_type, prefer: PhantomData }
+        Extreme { best: Paged::default(), data_type }
     }
 }
 
@@ -66,10 +95,7 @@ impl<T: ArrowPrimitiveType, P: Prefer> Accumulators for Extreme<T, P> {
         assert!(retract.is_none(), "a lone best value cannot be taken away");
         let values = columns[0].as_primitive::<T>().values();
         with_pages!(self.best, best => each_row(groups, columns[0].nulls(), keep, None, |row, group, _| {
-            let (best, value) = (&mut best[group], values[row]);
-            if !best.seen || P::displaces(value, best.value) {
-                *best = Best { value, seen: true };
-            }
+            best[group].meet(values[row]);
         }));
         Ok(())
     }
@@ -88,7 +114,7 @@ impl<T: ArrowPrimitiveType, P: Prefer> Accumulators for Extreme<T, P> {
 
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef> {
         let best = groups.iter().map(|group| {
-            let best = self.best[*group as usize];
+            let best = &self.best[*group as usize];
             best.seen.then_some(best.value)
         });
         Ok(Arc::new(best.collect::<PrimitiveArray<T>>().with_data_type(self.data_type.clone())))

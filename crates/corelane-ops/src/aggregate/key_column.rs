@@ -54,6 +54,29 @@ pub fn bytes_at(column: &ArrayRef, row: usize) -> &[u8] {
     }
 }
 
+fn views(column: &ArrayRef) -> &ScalarBuffer<u128> {
+    match column.data_type() {
+        DataType::Utf8View => column.as_string_view().views(),
+        _ => column.as_binary_view().views(),
+    }
+}
+
+/// Whether all strings of these views are inline. Nearly always the bits of their lengths tell, in
+/// lanes that do not wait for each other.
+fn all_inline(views: &[u128]) -> bool {
+    const LANES: usize = 4;
+    let (chunks, rest) = views.as_chunks::<LANES>();
+    let mut bits = [0; LANES];
+    for chunk in chunks {
+        for lane in 0..LANES {
+            bits[lane] |= chunk[lane] as u32;
+        }
+    }
+    let bits = rest.iter().map(|view| *view as u32).chain(bits).fold(0, |all, bits| all | bits);
+    // Lengths of 8 and 5, say, have the bits of 13.
+    bits <= INLINE_BYTES_MAX || bits <= 15 && views.iter().all(|view| *view as u32 <= INLINE_BYTES_MAX)
+}
+
 /// Runs `$body` with `$type` as the arrow type of a fixed-width key of the type `$data_type`.
 macro_rules! with_number {
     ($data_type:expr, $type:ident => $body:expr, $otherwise:expr) => {{
@@ -123,6 +146,15 @@ impl KeyColumn {
         })
     }
 
+    /// The words of all rows where they are the column itself: short strings, of which none is null.
+    pub fn short_words<'a>(&self, column: &'a ArrayRef) -> Option<&'a ScalarBuffer<u128>> {
+        if matches!(self, KeyColumn::Number(_)) || column.null_count() > 0 {
+            return None;
+        }
+        let views = views(column);
+        all_inline(views).then_some(views)
+    }
+
     /// Writes a word for each row from `first` on; true if a string is too long for its word.
     pub fn fill(&self, column: &ArrayRef, first: usize, mut words: Words<'_>) -> bool {
         match self {
@@ -131,14 +163,9 @@ impl KeyColumn {
                 false
             }
             KeyColumn::Bytes(_) | KeyColumn::Encoded(_, _) => {
-                let views = match column.data_type() {
-                    DataType::Utf8View => column.as_string_view().views(),
-                    _ => column.as_binary_view().views(),
-                };
-                let views = &views[first..first + words.rows()];
+                let views = &views(column)[first..first + words.rows()];
                 fill_words(views, first, &mut words, column.nulls(), |view| view);
-                let longest = views.iter().fold(0, |longest, view| (*view as u32).max(longest));
-                longest > INLINE_BYTES_MAX && self.hash_long(column, first, words)
+                !all_inline(views) && self.hash_long(column, first, words)
             }
         }
     }
@@ -181,8 +208,8 @@ impl KeyColumn {
                 // SAFETY: short views were read from a valid array of strings; long ones keep their
                 // prefix and point to all of their bytes, which are in `buffer`. Checking them
                 // again costs more than looking the group up did.
-                let strings: ArrayRef =
-                    Arc::new(unsafe { StringViewArray::new_unchecked(views, Arc::from([buffer]), nulls) });
+                let buffers: Arc<[Buffer]> = if buffer.is_empty() { Arc::from([]) } else { Arc::from([buffer]) };
+                let strings: ArrayRef = Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls) });
                 if *data_type == DataType::Utf8View { Ok(strings) } else { Ok(cast(&strings, data_type)?) }
             }
             KeyColumn::Bytes(data_type) => {

@@ -2,6 +2,7 @@
 
 mod accumulators;
 mod all_null;
+mod alternate;
 pub(crate) mod call_set;
 pub(crate) mod changes;
 mod choice;

@@ -117,7 +117,7 @@ macro_rules! with_pages {
     };
 }
 
-pub(super) use with_pages;
+pub(crate) use with_pages;
 
 #[cfg(test)]
 mod tests {
