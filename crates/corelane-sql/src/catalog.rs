@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use corelane_stream::{Connector, Error, RowPolicy, SinkSpec, SourceSpec, TableDefinition, TableOptions};
 use datafusion_expr::Expr;
 use sqlparser::ast::Query;
@@ -198,8 +198,10 @@ pub fn is_event_time(field: &Field) -> bool {
     field.metadata().get(TIME_KEY).is_some_and(|kind| kind == TIME_EVENT)
 }
 
+/// True of `PROCTIME()` under whatever name. A cast keeps the mark, but what it gives is a time like any other.
 pub fn is_processing_time(field: &Field) -> bool {
-    field.metadata().get(TIME_KEY).is_some_and(|kind| kind == TIME_PROCESSING)
+    let is_instant = matches!(field.data_type(), DataType::Timestamp(_, Some(_)));
+    is_instant && field.metadata().get(TIME_KEY).is_some_and(|kind| kind == TIME_PROCESSING)
 }
 
 /// The known name nearest to a misspelt one, if one is near.

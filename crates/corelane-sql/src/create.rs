@@ -261,13 +261,11 @@ fn add_columns(
     }
     let base = base_schema(&declaration.columns)?;
     for (index, definition, (expression, text)) in computed {
-        let bound =
-            bind_expression(catalog, functions, expression, &base).map_err(|error| error.at(Some(definition.span)))?;
-        let (_, field) = bound.to_field(&base).map_err(crate::bind::sql_error)?;
-        let name = &definition.name.value;
-        let processing = is_proctime(&bound);
-        let mut field = Field::new(name, field.data_type().clone(), true);
-        if processing {
+        let bound = bind_expression(catalog, functions, expression, &base)
+            .map_err(|error| computed_hint(error, columns).at(Some(definition.span)))?;
+        let (_, given) = bound.to_field(&base).map_err(crate::bind::sql_error)?;
+        let mut field = Field::new(&definition.name.value, given.data_type().clone(), true);
+        if is_processing_time(&given) {
             field = with_time(&field, TIME_PROCESSING);
         }
         let source = ColumnSource::Computed { expression: Box::new(bound), text: text.clone() };
@@ -275,6 +273,21 @@ fn add_columns(
         declaration.columns.insert(index.min(declaration.columns.len()), column);
     }
     Ok(())
+}
+
+/// A column that is not found may be one that is computed as well.
+fn computed_hint(error: SqlError, columns: &[ColumnDef]) -> SqlError {
+    let is_meant = |column: &&ColumnDef| {
+        let is_computed = matches!(column.kind, ColumnKind::Computed { .. });
+        is_computed && error.message == format!("column '{}' not found", column.name.value)
+    };
+    match columns.iter().find(is_meant) {
+        Some(column) => {
+            let name = &column.name.value;
+            error.with_hint(format!("column {name} is computed itself: write what it stands for, or use a view"))
+        }
+        None => error,
+    }
 }
 
 /// What a source knows of its rows is only ever read, so VIRTUAL or not makes no difference.
@@ -302,14 +315,6 @@ fn check_metadata(key: &str, field: &Field, backing: &Backing) -> Result<(), Sql
         .with_hint("declare it as BIGINT"));
     }
     Ok(())
-}
-
-fn is_proctime(expression: &datafusion_expr::Expr) -> bool {
-    match expression {
-        datafusion_expr::Expr::ScalarFunction(call) => call.func.name().eq_ignore_ascii_case("PROCTIME"),
-        datafusion_expr::Expr::Alias(alias) => is_proctime(&alias.expr),
-        _ => false,
-    }
 }
 
 /// What computed columns may use: columns that are not computed themselves.

@@ -3,7 +3,9 @@
 //! DataFusion has rules of its own: it makes a DECIMAL of a DOUBLE and a DECIMAL, and nanoseconds of a DATE
 //! and a TIMESTAMP, which leaves the years after 2262 out.
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
+use std::sync::Arc;
+
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, FieldRef, Fields, TimeUnit};
 
 /// The digits, and those after the point, of a type of exact numbers.
 pub(crate) fn exact_digits(data_type: &DataType) -> Option<(u8, i8)> {
@@ -22,7 +24,7 @@ pub(crate) fn is_decimal(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Decimal128(_, _))
 }
 
-/// The type of all; none where Flink knows none, or where types have parts.
+/// The type of all; none where Flink knows none. Rows have the names of the first.
 pub(crate) fn common_type<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Option<DataType> {
     types.into_iter().try_fold(DataType::Null, |common, other| of_two(&common, other))
 }
@@ -46,7 +48,46 @@ fn of_two(one: &DataType, other: &DataType) -> Option<DataType> {
         (DataType::Timestamp(unit, zone), DataType::Timestamp(other, other_zone)) if zone == other_zone => {
             Some(DataType::Timestamp(finer(*unit, *other), zone.clone()))
         }
+        (DataType::List(item), DataType::List(other)) => Some(DataType::List(of_fields(item, other)?)),
+        (DataType::Map(entries, sorted), DataType::Map(other, _)) => {
+            Some(DataType::Map(of_fields(entries, other)?, *sorted))
+        }
+        (DataType::Struct(fields), DataType::Struct(others)) if fields.len() == others.len() => {
+            let fields = fields.iter().zip(others).map(|(one, other)| of_fields(one, other));
+            Some(DataType::Struct(fields.collect::<Option<Fields>>()?))
+        }
         _ => approximate(one, other),
+    }
+}
+
+fn of_fields(one: &FieldRef, other: &FieldRef) -> Option<FieldRef> {
+    let common = of_two(one.data_type(), other.data_type())?;
+    Some(Arc::new(Field::new(one.name(), common, one.is_nullable() || other.is_nullable())))
+}
+
+/// Whether a value of one type may stand where one of another is wanted, by Flink's implicit casts. An integer
+/// may for a narrower one: literals are wide until their types are settled.
+pub(crate) fn goes_into(given: &DataType, wanted: &DataType) -> bool {
+    use DataType::{Date32, List, Map, Struct, Timestamp};
+    if given == wanted || given.is_null() {
+        return true;
+    }
+    match (given, wanted) {
+        (List(given), List(wanted)) | (Map(given, _), Map(wanted, _)) => {
+            goes_into(given.data_type(), wanted.data_type())
+        }
+        (Struct(given), Struct(wanted)) => {
+            let mut fields = given.iter().zip(wanted);
+            given.len() == wanted.len()
+                && fields.all(|(given, wanted)| goes_into(given.data_type(), wanted.data_type()))
+        }
+        (Date32 | Timestamp(_, _), Date32 | Timestamp(_, _)) => true,
+        _ if wanted.is_integer() => given.is_integer(),
+        _ => {
+            (given.is_string() && wanted.is_string())
+                || (given.is_numeric() && wanted.is_numeric())
+                || (given.is_binary() && wanted.is_binary())
+        }
     }
 }
 
@@ -99,6 +140,26 @@ mod tests {
         assert_eq!(common(&[Decimal128(2, 1), Float32]), Some(Float64));
         assert_eq!(common(&[Decimal128(2, 1), Float64, DataType::Null]), Some(Float64));
         assert_eq!(common(&[Int64, DataType::Boolean]), None);
+    }
+
+    #[test]
+    fn values_in_the_place_of_others() {
+        use DataType::{Date32, Decimal128, Float32, Int8, Int64, Utf8View};
+        assert!(goes_into(&Int8, &Int64) && goes_into(&Int64, &Int8));
+        assert!(goes_into(&Decimal128(2, 1), &Float32) && !goes_into(&Decimal128(2, 1), &Int64));
+        assert!(!goes_into(&Utf8View, &Date32) && !goes_into(&Int64, &Utf8View));
+        let list = |item| DataType::new_list(item, true);
+        assert!(goes_into(&list(Int8), &list(Int64)) && !goes_into(&list(Float32), &list(Int64)));
+        assert!(goes_into(&DataType::Null, &list(Int64)));
+    }
+
+    #[test]
+    fn types_with_parts() {
+        use DataType::{Int8, Int64, Utf8View};
+        let list = |item| DataType::new_list(item, true);
+        assert_eq!(common(&[list(Int8), list(Int64), list(DataType::Null)]), Some(list(Int64)));
+        assert_eq!(common(&[list(Int8), list(Utf8View)]), None);
+        assert_eq!(common(&[list(Int8), Int8]), None);
     }
 
     #[test]

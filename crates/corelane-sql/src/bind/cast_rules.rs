@@ -3,7 +3,7 @@
 //! DataFusion casts nearly everything to everything, a number to a date for one. What Flink
 //! refuses is refused here, before the planner's own casts come in.
 
-use arrow::datatypes::{DataType, IntervalUnit};
+use arrow::datatypes::{DataType, Field, IntervalUnit};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, Result};
 use datafusion_expr::expr::WindowFunction;
@@ -118,7 +118,7 @@ fn can_cast(from: Family, to: Family) -> bool {
 
 fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
     let (Some(given), Some(wanted)) = (family(from), family(to)) else { return Ok(()) };
-    if can_cast(given, wanted) {
+    if can_cast(given, wanted) && parts_can_cast(from, to) {
         return Ok(());
     }
     let error = SqlError::new(format!("{} cannot be cast to {}", sql_type(from), sql_type(to)));
@@ -131,6 +131,18 @@ fn check_cast(from: &DataType, to: &DataType) -> Result<()> {
         }
         _ => error,
     })
+}
+
+/// A value with parts is cast part by part.
+fn parts_can_cast(from: &DataType, to: &DataType) -> bool {
+    let part = |from: &Field, to: &Field| check_cast(from.data_type(), to.data_type()).is_ok();
+    match (from, to) {
+        (DataType::List(from), DataType::List(to)) | (DataType::Map(from, _), DataType::Map(to, _)) => part(from, to),
+        (DataType::Struct(from), DataType::Struct(to)) => {
+            from.len() == to.len() && from.iter().zip(to).all(|(from, to)| part(from, to))
+        }
+        _ => true,
+    }
 }
 
 fn check_condition(word: &str, condition: &Expr, schema: &DFSchema) -> Result<()> {

@@ -1,5 +1,5 @@
 //! Casts as Flink does them: to text, where Arrow's kernel writes times, booleans and doubles
-//! otherwise, of rows, whose fields go by place, of times, some of which pass a time zone, and of
+//! otherwise, of rows, arrays and maps, part by part, of times, some of which pass a time zone, and of
 //! text to numbers. And `-x` of an integer as `0 - x`, because
 //! Arrow's negation of the smallest one wraps.
 //!
@@ -21,8 +21,8 @@ use datafusion_expr::{
 
 use super::context::Functions;
 use super::literals::check_constant;
+use super::nested_cast::{is_nested, nested_cast};
 use super::number_cast::{is_exact, number_cast};
-use super::row_cast::{goes_by_place, row_cast};
 use super::time_cast::{passes_time, time_cast};
 
 /// The function that casts to text.
@@ -87,35 +87,45 @@ fn rewrite_with(
             Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
             _ => return Ok(Transformed::no(expression)),
         };
-        if let DataType::Struct(_) = wanted
-            && goes_by_place(&inner.get_type(schema)?, wanted)
-        {
-            let call = ScalarFunction::new_udf(row_cast(wanted), vec![inner.as_ref().clone()]);
-            return Ok(Transformed::yes(Expr::ScalarFunction(call)));
-        }
-        if passes_time(&inner.get_type(schema)?, wanted, zone) {
-            let safe = matches!(expression, Expr::TryCast(_));
-            return cast_by(time_cast(wanted, zone, safe), inner, wanted);
-        }
-        if is_exact(wanted) && is_text(&inner.get_type(schema)?) {
-            let safe = matches!(expression, Expr::TryCast(_));
-            return cast_by(number_cast(wanted, safe), inner, wanted);
-        }
-        if !is_text(wanted) {
-            return Ok(Transformed::no(expression));
+        let (given, safe) = (inner.get_type(schema)?, matches!(expression, Expr::TryCast(_)));
+        if is_nested(&given, wanted) {
+            if given == *wanted {
+                return Ok(Transformed::no(expression));
+            }
+            return cast_by(nested_cast(&given, wanted, zone, cast, safe)?, inner, wanted);
         }
         // A function sees its constants as the statement is planned, but not through a cast.
         if let (Expr::Literal(ScalarValue::Utf8(text), _), DataType::Utf8View) = (inner.as_ref(), wanted) {
             let text = Expr::Literal(ScalarValue::Utf8View(text.clone()), None);
             return Ok(Transformed::yes(text));
         }
-        let given = inner.get_type(schema)?;
-        if is_text(&given) || given.is_null() {
-            return Ok(Transformed::no(expression));
+        match leaf_cast(&given, wanted, zone, cast, safe) {
+            None => Ok(Transformed::no(expression)),
+            // A constant is written as any other value.
+            Some(function) if is_text(wanted) => {
+                let call = ScalarFunction::new_udf(function, vec![inner.as_ref().clone()]);
+                Ok(Transformed::yes(Expr::ScalarFunction(call)))
+            }
+            Some(function) => cast_by(function, inner, wanted),
         }
-        let call = ScalarFunction::new_udf(Arc::clone(cast), vec![inner.as_ref().clone()]);
-        Ok(Transformed::yes(Expr::ScalarFunction(call)))
     })
+}
+
+/// The function for a cast that Arrow's kernel would not do as Flink does.
+pub(super) fn leaf_cast(
+    given: &DataType,
+    wanted: &DataType,
+    zone: Option<Zone>,
+    to_text: &Arc<ScalarUDF>,
+    safe: bool,
+) -> Option<Arc<ScalarUDF>> {
+    if passes_time(given, wanted, zone) {
+        return Some(time_cast(wanted, zone, safe));
+    }
+    if is_exact(wanted) && is_text(given) {
+        return Some(number_cast(wanted, safe));
+    }
+    (is_text(wanted) && !is_text(given) && !given.is_null()).then(|| Arc::clone(to_text))
 }
 
 /// A call of the function; of a constant what it gives, and a constant that cannot be cast is an error of the statement.

@@ -60,6 +60,11 @@ impl Functions {
         self.scalars.get(name).cloned()
     }
 
+    /// True if there is a function of this name, in lower case, that is of rows OVER a window alone.
+    pub(crate) fn is_of_window(&self, name: &str) -> bool {
+        self.windows.contains_key(name)
+    }
+
     /// True if there is an aggregate of this name, in lower case.
     pub(crate) fn is_aggregate(&self, name: &str) -> bool {
         self.aggregates.contains_key(name)

@@ -132,7 +132,9 @@ impl ExprPlanner for FlinkSyntax {
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         let key = match &expr.field_access {
             GetFieldAccess::ListIndex { key } => key.as_ref().clone(),
-            GetFieldAccess::NamedStructField { name } if matches!(expr.expr.get_type(schema)?, DataType::Map(_, _)) => {
+            GetFieldAccess::NamedStructField { name }
+                if matches!(expr.expr.get_type(schema)?, DataType::Map(_, _) | DataType::List(_)) =>
+            {
                 lit(name.clone())
             }
             _ => return Ok(PlannerResult::Original(expr)),

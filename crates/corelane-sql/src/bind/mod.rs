@@ -11,12 +11,13 @@ mod casts;
 mod context;
 mod expressions;
 mod literals;
+mod nested_cast;
 mod not_null;
 mod number_cast;
+mod one_row;
 mod patterns;
 mod relation;
 mod rewrite;
-mod row_cast;
 mod star;
 mod supported;
 mod time_cast;
@@ -126,6 +127,7 @@ pub fn bind_expression(
     schema: &DFSchema,
 ) -> Result<Expr, SqlError> {
     let context = BindContext::new(catalog, functions);
+    one_row::check(expression, functions)?;
     let attempt = |expression: &ast::Expr| {
         supported::check_expression(expression, functions)?;
         let mut expression = expression.clone();

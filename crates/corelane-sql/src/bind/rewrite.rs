@@ -86,7 +86,7 @@ impl VisitorMut for Rewriter<'_> {
                 cut_digits(expression);
             }
             Expr::TypedString(literal) => fit_timestamp(literal),
-            Expr::Interval(literal) if literal.last_field.is_some() => return stopped(simplify_interval(literal)),
+            Expr::Interval(literal) if has_qualifier(literal) => return stopped(simplify_interval(literal)),
             Expr::Like { .. } | Expr::SimilarTo { .. } => return stopped(patterns::rewrite(expression)),
             Expr::Value(_) => plain_literal(expression),
             Expr::CompoundFieldAccess { root, access_chain } => name_fields(root, access_chain),
@@ -216,6 +216,13 @@ fn mark_values(body: &mut SetExpr) {
         }
         _ => {}
     }
+}
+
+/// Whether more than one plain unit follows an interval, which is all that the planner knows.
+fn has_qualifier(literal: &ast::Interval) -> bool {
+    literal.last_field.is_some()
+        || literal.leading_precision.is_some()
+        || literal.fractional_seconds_precision.is_some()
 }
 
 /// `INTERVAL '1:30' HOUR TO MINUTE` is one of seconds, or of months.

@@ -14,13 +14,13 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use corelane_stream::Clock;
 use datafusion_common::{Result, ScalarValue, exec_err, internal_err, plan_err};
 use datafusion_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion_expr::type_coercion::binary::type_union_resolution;
 use datafusion_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::call::{Argument, Call};
-use crate::supertype::common_type;
+use super::signature::{Arguments, Misfit, Takes, is_text};
+use crate::catalog::{TIME_PROCESSING, with_time};
 use corelane_stream::sql_type;
 
 /// Where a function stands in the reference docs.
@@ -51,33 +51,6 @@ impl Category {
     }
 }
 
-/// What an argument may be, and what it is cast to before the kernel sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
-    Text,
-    Long,
-    Double,
-    Bool,
-    Bytes,
-    /// Any number, as it is.
-    Number,
-    /// A date, a time or a timestamp, as it is.
-    Instant,
-    /// A date, a time or a timestamp as it is, or text that is read as a timestamp: null if it is none.
-    InstantOrText,
-    List,
-    Map,
-    /// What the first argument, an array or a map, is looked into with: a position or a key.
-    Key,
-    /// An element of the first argument, an array.
-    Item,
-    /// Alternating: the common type of every other argument.
-    Pairs,
-    Any,
-    /// The common type of all arguments so marked.
-    Common,
-}
-
 /// The type of the result.
 #[derive(Clone, Copy)]
 pub(super) enum Gives {
@@ -92,6 +65,8 @@ pub(super) enum Gives {
     Time,
     Timestamp,
     TimestampLtz,
+    /// A TIMESTAMP_LTZ that is a time attribute wherever it gets a name.
+    ProcessingTime,
     /// The type of that argument, after coercion.
     Same(usize),
     /// Computed from the arguments' types and constants.
@@ -116,9 +91,9 @@ pub struct FunctionDef {
     pub category: Category,
     pub usage: &'static str,
     pub help: &'static str,
-    takes: &'static [Takes],
-    optional: usize,
-    repeats: bool,
+    arguments: Arguments,
+    /// Another way to call it.
+    other: Option<Arguments>,
     gives: Gives,
     keeps_nulls: bool,
     freshness: Freshness,
@@ -144,9 +119,8 @@ impl FunctionDef {
             category,
             usage,
             help,
-            takes,
-            optional: 0,
-            repeats: false,
+            arguments: Arguments { takes, optional: 0, repeated: 0 },
+            other: None,
             gives,
             keeps_nulls: false,
             freshness: Freshness::Pure,
@@ -164,13 +138,25 @@ impl FunctionDef {
 
     /// The last `count` arguments may be left out.
     pub(super) const fn optional(mut self, count: usize) -> Self {
-        self.optional = count;
+        self.arguments.optional = count;
         self
     }
 
     /// The last argument may come any number of times.
     pub(super) const fn repeats(mut self) -> Self {
-        self.repeats = true;
+        self.arguments.repeated = 1;
+        self
+    }
+
+    /// The last two arguments may come any number of times.
+    pub(super) const fn repeats_pairs(mut self) -> Self {
+        self.arguments.repeated = 2;
+        self
+    }
+
+    /// It may also be called with these, of which the last `optional` may be left out.
+    pub(super) const fn or_takes(mut self, takes: &'static [Takes], optional: usize) -> Self {
+        self.other = Some(Arguments { takes, optional, repeated: 0 });
         self
     }
 
@@ -237,7 +223,7 @@ impl FunctionDef {
     /// An argument as the kernel sees it.
     fn argument(&self, index: usize, value: &ColumnarValue) -> Result<Argument> {
         let mut argument = Argument::new(value)?;
-        let takes = self.takes.get(index).or(self.takes.last());
+        let takes = self.arguments.takes.get(index).or(self.arguments.takes.last());
         if takes == Some(&Takes::InstantOrText) && is_text(argument.array.data_type()) {
             // What is no time becomes NULL: the cast is a safe one.
             argument.array = cast(&argument.array, &DataType::Timestamp(TimeUnit::Millisecond, None))?;
@@ -246,122 +232,28 @@ impl FunctionDef {
     }
 
     fn coerce(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        let required = self.takes.len() - self.optional;
-        let most = if self.repeats { usize::MAX } else { self.takes.len() };
-        if types.len() < required || most < types.len() {
-            return plan_err!("{} takes other arguments than the {} given: {}", self.name, types.len(), self.usage);
-        }
-        let takes = |index: usize| self.takes[index.min(self.takes.len() - 1)];
-        let common = |wanted: Takes, step: usize, first: usize| {
-            let indexes = (first..types.len()).step_by(step);
-            let alike = indexes.filter(|index| takes(*index) == wanted && !types[*index].is_null());
-            let alike: Vec<DataType> = alike.map(|index| types[index].clone()).collect();
-            let texts = alike.iter().filter(|data_type| is_text(data_type)).count();
-            match alike.len() {
-                0 => Some(DataType::Null),
-                // A text among others would become what they are, or fail to.
-                all if 0 < texts && texts < all => None,
-                _ => common_type(&alike).or_else(|| type_union_resolution(&alike)),
-            }
+        let misfit = match self.arguments.fit(types) {
+            Ok(fitted) => return Ok(fitted),
+            Err(misfit) => misfit,
         };
-        let mut coerced = Vec::with_capacity(types.len());
-        for (index, given) in types.iter().enumerate() {
-            let wanted = match takes(index) {
-                Takes::Common => common(Takes::Common, 1, 0).map(widen_text),
-                Takes::Pairs => common(Takes::Pairs, 2, index % 2).map(widen_text),
-                Takes::Key => key_type(&types[0]),
-                Takes::Item => match &types[0] {
-                    DataType::List(item) if !item.data_type().is_null() => Some(item.data_type().clone()),
-                    _ => Some(widen_text(given.clone())),
-                },
-                other => other.coerce(given),
-            };
-            let Some(wanted) = wanted else {
-                if matches!(takes(index), Takes::Common | Takes::Pairs) {
-                    let types: Vec<String> = types.iter().map(sql_type).collect();
-                    return plan_err!("{} takes values of one type, not {}", self.name, types.join(", "));
-                }
-                let given = sql_type(given);
-                return plan_err!("{} cannot take {given} as argument {}: {}", self.name, index + 1, self.usage);
-            };
-            coerced.push(wanted);
-        }
-        // A null, or an empty array, takes the type of the element it is used with.
-        if let [DataType::List(item), other, ..] = coerced.as_slice()
-            && item.data_type().is_null()
-            && takes(1) == Takes::Item
-        {
-            coerced[0] = DataType::new_list(other.clone(), true);
-        }
-        Ok(coerced)
-    }
-}
-
-/// What an array or a map is looked into with.
-fn key_type(container: &DataType) -> Option<DataType> {
-    match container {
-        DataType::List(_) => Some(DataType::Int64),
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(fields) => fields.first().map(|key| key.data_type().clone()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-}
-
-fn widen_text(data_type: DataType) -> DataType {
-    match data_type {
-        DataType::List(item) if matches!(item.data_type(), DataType::Utf8 | DataType::LargeUtf8) => {
-            DataType::new_list(DataType::Utf8View, item.is_nullable())
-        }
-        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-        other => other,
-    }
-}
-
-impl Takes {
-    fn coerce(self, given: &DataType) -> Option<DataType> {
-        use DataType::{Binary, BinaryView, Boolean, Float64, Int64, LargeBinary, Null, Timestamp, Utf8View};
-        let given = if let DataType::Dictionary(_, value) = given { value.as_ref() } else { given };
-        let is_text = is_text(given);
-        let is_instant = matches!(given, Timestamp(_, _) | DataType::Date32 | DataType::Time32(_));
-        let milliseconds = Timestamp(TimeUnit::Millisecond, None);
-        match self {
-            Takes::Text => (is_text || given.is_null()).then_some(Utf8View),
-            Takes::Long => (given.is_integer() || given.is_null()).then_some(Int64),
-            Takes::Double => (given.is_numeric() || given.is_null()).then_some(Float64),
-            Takes::Bool => matches!(given, Boolean | Null).then_some(Boolean),
-            Takes::Bytes => match given {
-                Binary | LargeBinary | BinaryView | DataType::FixedSizeBinary(_) | Null => Some(Binary),
-                _ => None,
-            },
-            Takes::Number if given.is_null() => Some(Int64),
-            Takes::Number => match given {
-                DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
-                    Some(DataType::Decimal128(*precision, *scale))
-                }
-                DataType::Decimal256(_, _) => None,
-                DataType::Float16 => Some(DataType::Float32),
-                other => other.is_numeric().then(|| other.clone()),
-            },
-            Takes::Instant | Takes::InstantOrText if is_instant => Some(given.clone()),
-            Takes::Instant => given.is_null().then_some(milliseconds),
-            Takes::InstantOrText if is_text => Some(Utf8View),
-            Takes::InstantOrText => given.is_null().then_some(milliseconds),
-            Takes::List => match given {
-                DataType::List(_) => Some(given.clone()),
-                DataType::LargeList(item) | DataType::ListView(item) | DataType::FixedSizeList(item, _) => {
-                    Some(DataType::List(Arc::clone(item)))
-                }
-                Null => Some(DataType::new_list(Null, true)),
-                _ => None,
-            },
-            Takes::Map => matches!(given, DataType::Map(_, _)).then(|| given.clone()),
-            Takes::Any | Takes::Common | Takes::Pairs | Takes::Key | Takes::Item => Some(widen_text(given.clone())),
+        let misfit = match self.other.map(|other| other.fit(types)) {
+            Some(Ok(fitted)) => return Ok(fitted),
+            Some(Err(other)) => misfit.or(other),
+            None => misfit,
+        };
+        let (name, usage) = (self.name, self.usage);
+        match misfit {
+            Misfit::Count => {
+                plan_err!("{name} takes other arguments than the {} given: {usage}", types.len())
+            }
+            Misfit::Common => {
+                let types: Vec<String> = types.iter().map(sql_type).collect();
+                plan_err!("{name} takes values of one type, not {}", types.join(", "))
+            }
+            Misfit::Argument { index, accepted } => {
+                let given = sql_type(&types[index]);
+                plan_err!("{name} cannot take {given} as argument {}: {usage} takes {accepted} there", index + 1)
+            }
         }
     }
 }
@@ -379,7 +271,9 @@ impl Gives {
             Gives::Date => DataType::Date32,
             Gives::Time => DataType::Time32(TimeUnit::Millisecond),
             Gives::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
-            Gives::TimestampLtz => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            Gives::TimestampLtz | Gives::ProcessingTime => {
+                DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
+            }
             Gives::Same(index) => match args.arg_fields.get(index) {
                 Some(field) => field.data_type().clone(),
                 None => return plan_err!("argument {} is missing", index + 1),
@@ -453,7 +347,11 @@ impl ScalarUDFImpl for Builtin {
             Freshness::Pure => !args.arg_fields.is_empty(),
             Freshness::PerBatch | Freshness::PerRow => nullables.any(|nullable| nullable),
         };
-        Ok(Arc::new(Field::new(self.definition.name, data_type, nullable)))
+        let field = Field::new(self.definition.name, data_type, nullable);
+        Ok(Arc::new(match self.definition.gives {
+            Gives::ProcessingTime => with_time(&field, TIME_PROCESSING),
+            _ => field,
+        }))
     }
 
     fn is_strict(&self) -> bool {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use corelane_stream::sql_type;
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::ReturnFieldArgs;
 
@@ -13,6 +14,7 @@ use super::call::{Argument, Call, Text};
 use super::function::constant_text;
 use super::json_clauses;
 use super::json_text::{Node, Path, write_double, write_escaped, write_float, write_number, write_quoted};
+use crate::supertype::goes_into;
 
 /// Refuses a constant path that does not compile.
 pub(super) fn check_path(args: &ReturnFieldArgs) -> Result<()> {
@@ -20,6 +22,25 @@ pub(super) fn check_path(args: &ReturnFieldArgs) -> Result<()> {
         Some(Err(reason)) => plan_err!("{reason}"),
         Some(Ok(_)) | None => Ok(()),
     }
+}
+
+/// The same, and a default that is none of what is returned.
+pub(super) fn check_value(args: &ReturnFieldArgs) -> Result<()> {
+    check_path(args)?;
+    let wanted = json_clauses::value_type(args)?;
+    for (index, clause) in [(4, "EMPTY"), (6, "ERROR")] {
+        let Some(given) = args.arg_fields.get(index).map(|field| field.data_type()) else { continue };
+        if !goes_into(given, &wanted) && !(wanted.is_string() && is_written(given)) {
+            let (given, wanted) = (sql_type(given), sql_type(&wanted));
+            return plan_err!("JSON_VALUE returns {wanted}, and its DEFAULT ON {clause} is of type {given}");
+        }
+    }
+    Ok(())
+}
+
+/// Whether a default of this type has a text.
+fn is_written(data_type: &DataType) -> bool {
+    data_type.is_numeric() || *data_type == DataType::Boolean
 }
 
 /// The compiled path of each row; the last is kept.
@@ -246,8 +267,14 @@ fn write_value(array: &ArrayRef, index: usize, out: &mut String) -> Result<()> {
     match array.data_type() {
         DataType::Utf8View => write_quoted(array.as_string_view().value(index), out),
         DataType::Utf8 => write_quoted(array.as_string::<i32>().value(index), out),
-        DataType::Float64 => write_double(array.as_primitive::<Float64Type>().value(index), out),
-        DataType::Float32 => write_float(array.as_primitive::<Float32Type>().value(index), out),
+        DataType::Float64 => match array.as_primitive::<Float64Type>().value(index) {
+            number if number.is_finite() => write_double(number, out),
+            number => write_unwritable(number, out),
+        },
+        DataType::Float32 => match array.as_primitive::<Float32Type>().value(index) {
+            number if number.is_finite() => write_float(number, out),
+            number => write_unwritable(f64::from(number), out),
+        },
         DataType::Decimal128(_, _) => out.push_str(&array.as_primitive::<Decimal128Type>().value_as_string(index)),
         DataType::Binary => {
             out.push('"');
@@ -288,6 +315,13 @@ fn write_value(array: &ArrayRef, index: usize, out: &mut String) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `NaN` and the infinities, for which JSON has no numbers, are texts, as in Flink.
+fn write_unwritable(number: f64, out: &mut String) {
+    out.push('"');
+    write_double(number, out);
+    out.push('"');
 }
 
 fn write_items(

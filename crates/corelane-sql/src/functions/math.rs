@@ -223,7 +223,7 @@ fn exact_type(args: &ReturnFieldArgs, of: fn((u8, i8), (u8, i8)) -> DataType) ->
     let [left, right] = args.arg_fields else { return plan_err!("an operator is of two numbers") };
     match (exact_digits(left.data_type()), exact_digits(right.data_type())) {
         (Some(left), Some(right)) => Ok(of(left, right)),
-        _ => plan_err!("decimals are computed with exact numbers"),
+        _ => plan_err!("PLUS, MINUS, TIMES and DIVIDE take decimals and integers"),
     }
 }
 
@@ -302,31 +302,59 @@ pub(super) fn e(call: &Call) -> Result<ArrayRef> {
     call.map_total::<Float64Type>(|_| std::f64::consts::E)
 }
 
+/// A number whose bits depend on all bits of another: the mixing step of SplitMix64.
+pub(crate) fn scattered(number: u64) -> u64 {
+    let mixed = number.wrapping_add(STEP);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A stream of random numbers (SplitMix64), begun anew for each batch from the operating system's
-/// randomness: no number a user sees here can be repeated, so a seed would promise too much.
+/// randomness.
 fn random_numbers() -> impl FnMut() -> u64 {
     let mut state = RandomState::new().build_hasher().finish();
     move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let number = scattered(state);
+        state = state.wrapping_add(STEP);
+        number
     }
 }
 
 /// A number in `0.0 .. 1.0`.
-pub(super) fn random(call: &Call) -> Result<ArrayRef> {
-    let mut next = random_numbers();
-    call.map_total::<Float64Type>(|_| (next() >> 11) as f64 / (1_u64 << 53) as f64)
+pub(crate) fn fraction(random: u64) -> f64 {
+    (random >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// A number in `0 .. bound`.
+pub(crate) fn bounded(random: u64, bound: i64) -> i32 {
+    ((u128::from(random) * bound as u128) >> 64) as i32
+}
+
+pub(super) fn random(call: &Call) -> Result<ArrayRef> {
+    if call.has(0) {
+        return unplaced(call);
+    }
+    let mut next = random_numbers();
+    call.map_total::<Float64Type>(|_| fraction(next()))
+}
+
 pub(super) fn random_integer(call: &Call) -> Result<ArrayRef> {
+    if call.has(1) {
+        return unplaced(call);
+    }
     let (bound, mut next) = (call.longs(0)?, random_numbers());
     call.map_values::<Int32Type>(|row| match bound.at(row) {
-        bound @ 1..=0x7fff_ffff => Ok(Some(((u128::from(next()) * bound as u128) >> 64) as i32)),
+        bound @ 1..=0x7fff_ffff => Ok(Some(bounded(next(), bound))),
         bound => exec_err!("RAND_INTEGER takes a bound from 1 to 2147483647, not {bound}"),
     })
+}
+
+/// Where a seed is given, the plan puts a function of the row's position in the place of this one.
+fn unplaced(call: &Call) -> Result<ArrayRef> {
+    exec_err!("{} with a seed needs the place of each row", call.name)
 }
 
 /// Version 4 of RFC 9562.

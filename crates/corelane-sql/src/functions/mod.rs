@@ -23,6 +23,7 @@ mod json_text;
 mod maps;
 mod math;
 mod regexp;
+mod signature;
 mod slices;
 mod table;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use corelane_stream::Clock;
 use datafusion_expr::ScalarUDF;
 
 pub use function::{Category, FunctionDef};
+pub(crate) use math::{bounded, fraction, scattered};
 pub use table::FUNCTIONS;
 
 /// Every scalar function under its lower-case name and aliases. Functions of time read `clock`,

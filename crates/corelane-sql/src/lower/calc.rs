@@ -15,11 +15,12 @@ use datafusion_expr::{Expr, LogicalPlan};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::origin::can_fail;
+use super::seeded::{self, is_seeded};
 use super::{Lowering, Relation, Wanted, physical_field, physical_schema, planning};
 use crate::error::SqlError;
 
 /// The hidden column's name: no SQL name has a space at its start.
-const POSITION_COLUMN: &str = " position";
+pub(super) const POSITION_COLUMN: &str = " position";
 
 impl Lowering {
     /// A filter and a projection over a sub-plan, in one operator.
@@ -69,8 +70,10 @@ impl Lowering {
                 self.union_of_calcs(union, names, predicate, &columns, wanted)
             }
             _ => {
-                let fails = predicate.into_iter().chain(columns.iter().map(|(expression, _)| expression)).any(can_fail);
-                let relation = self.lower(input, Wanted { origin: wanted.origin || fails, ..wanted })?;
+                let all = || predicate.into_iter().chain(columns.iter().map(|(expression, _)| expression));
+                let position = wanted.position || all().any(is_seeded);
+                let below = Wanted { position, origin: wanted.origin || all().any(can_fail) };
+                let relation = self.lower(input, below)?;
                 self.calc(relation, names, predicate, columns, wanted)
             }
         }
@@ -86,10 +89,22 @@ impl Lowering {
         columns: Vec<(Expr, FieldRef)>,
         wanted: Wanted,
     ) -> Result<Relation, SqlError> {
-        let predicate = predicate.map(|predicate| physical(predicate, names)).transpose()?;
+        let placed_names;
+        let names = match input.position {
+            Some(_) if predicate.into_iter().chain(columns.iter().map(|(column, _)| column)).any(is_seeded) => {
+                placed_names = seeded::with_position(names)?;
+                &placed_names
+            }
+            _ => names,
+        };
+        let physical = |expression: &Expr| match input.position {
+            Some(_) if is_seeded(expression) => physical(&seeded::placed(expression)?, names),
+            _ => physical(expression, names),
+        };
+        let predicate = predicate.map(physical).transpose()?;
         let mut physical_columns = Vec::with_capacity(columns.len() + 1);
         for (expression, field) in &columns {
-            physical_columns.push((physical(expression, names)?, field.clone()));
+            physical_columns.push((physical(expression)?, field.clone()));
         }
         self.calc_hidden(input, predicate, physical_columns, wanted)
     }
@@ -204,6 +219,9 @@ fn column_index(expression: &Arc<dyn PhysicalExpr>) -> Option<usize> {
 
 /// A typed, checked physical expression over a relation's columns.
 pub(super) fn physical(expression: &Expr, names: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, SqlError> {
+    if is_seeded(expression) {
+        return Err(seeded::refusal());
+    }
     let physical = create_physical_expr(expression, names, &ExecutionProps::new(), &PhysicalPlanningContext::default())
         .map_err(planning)?;
     checked(physical).map_err(SqlError::from)

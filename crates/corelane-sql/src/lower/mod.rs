@@ -12,6 +12,7 @@ mod leaf;
 mod origin;
 mod over;
 mod scan;
+mod seeded;
 mod sort;
 mod window;
 

@@ -18,6 +18,7 @@ use datafusion_expr::{Cast, Expr, TableScan};
 
 use super::calc::{physical, position_field, replace_columns};
 use super::origin::{can_fail, told_by};
+use super::seeded::is_seeded;
 use super::{Lowering, Relation, Wanted, physical_field, planning};
 use crate::bind::as_scan;
 use crate::catalog::{ColumnSource, Table};
@@ -62,7 +63,11 @@ impl Lowering {
         let whole = table.source().map_err(SqlError::from)?;
         let outer_fails = calc.outer.iter().flat_map(|(_, columns)| columns).any(|(column, _)| can_fail(column));
         let inner = calc.predicate.iter().chain(calc.inner.iter().map(|(column, _)| column));
-        let fails = outer_fails || inner.into_iter().any(can_fail);
+        let inner: Vec<&Expr> = inner.collect();
+        let fails = outer_fails || inner.iter().any(|expression| can_fail(expression));
+        let outer = calc.outer.iter().flat_map(|(_, columns)| columns).map(|(column, _)| column);
+        let position = wanted.position || inner.into_iter().chain(outer).any(is_seeded);
+        let wanted = Wanted { position, ..wanted };
         let told = told_by(whole.as_ref(), table.policy(), wanted, fails);
         let read = read_schema(&table, &used, wanted.position, told);
         let names = DFSchema::try_from(read.as_ref().clone()).map_err(planning)?;

@@ -10,6 +10,12 @@ use crate::error::SqlError;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
+/// Digits that a precision may give the first field, as in Flink.
+const LEADING_DIGITS_MAX: u64 = 10;
+
+/// Digits that a precision may give the fraction of a second.
+const FRACTION_DIGITS_MAX: u64 = 9;
+
 /// A signed length of time. One of the two parts is zero, as SQL has no mixed intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalValue {
@@ -102,12 +108,33 @@ pub fn interval_value(interval: &Interval) -> Result<IntervalValue, SqlError> {
         None => first,
     };
     let amount = parse_amount(text.trim(), first, last).ok_or_else(malformed)?;
+    check_digits(interval, text.trim()).map_err(|error| error.at_node(interval.value.as_ref()))?;
     let amount = if is_negated { -amount } else { amount };
     if first.is_of_months() {
         let months = i32::try_from(amount).map_err(|_| malformed())?;
         return Ok(IntervalValue { months, nanos: 0 });
     }
     Ok(IntervalValue { months: 0, nanos: amount })
+}
+
+/// `INTERVAL '100' DAY(2)` has a digit too many. Without a precision any number will do.
+fn check_digits(interval: &Interval, text: &str) -> Result<(), SqlError> {
+    let check = |what: &str, digits: usize, precision: Option<u64>, most: u64| match precision {
+        Some(precision) if !(1..=most).contains(&precision) => {
+            Err(SqlError::new(format!("the precision of {what} is 1 to {most}, not {precision}")))
+        }
+        Some(precision) if precision < digits as u64 => Err(SqlError::new(format!(
+            "the interval has {digits} digits of {what}, more than its precision {precision}"
+        ))
+        .with_hint("raise the precision, or leave it out")),
+        Some(_) | None => Ok(()),
+    };
+    let field = interval.leading_field.as_ref().map_or_else(String::new, ToString::to_string);
+    let leading = text.trim_start_matches(['+', '-', '0']);
+    let leading = leading.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(leading.len());
+    let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+    check(&field, leading, interval.leading_precision, LEADING_DIGITS_MAX)?;
+    check("the fraction of a SECOND", fraction, interval.fractional_seconds_precision, FRACTION_DIGITS_MAX)
 }
 
 /// The text of `'..'` or a bare number, and whether a minus stands before it.

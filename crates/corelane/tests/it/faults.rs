@@ -13,6 +13,7 @@ mod policy;
 mod provenance;
 mod signals;
 mod sql;
+mod types;
 
 use std::io::Write;
 

@@ -147,6 +147,13 @@ impl Place {
         assert!(!ran.stderr.contains("panicked") && !ran.stderr.contains("hit a bug"), "{}", ran.stderr);
     }
 
+    /// What is said of SQL that is wrong, which is told as it is planned.
+    pub fn refusal(&self, sql: &str) -> String {
+        let ran = self.run(self.sql(sql, &[]));
+        assert_eq!(ran.code, 3, "{sql}: {}{}", ran.stdout, ran.stderr);
+        ran.stderr
+    }
+
     /// Checks standard output, then standard error, of a statement that ends well.
     pub fn answers(&self, sql: &str, expected: Expect) {
         self.answers_with(sql, &[], expected);

@@ -3,6 +3,7 @@
 
 mod calls;
 mod properties;
+mod types;
 
 use std::collections::HashMap;
 use std::sync::Arc;
