@@ -15,6 +15,8 @@ mod scan;
 mod sort;
 mod window;
 
+pub(crate) use self::origin::can_fail;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
