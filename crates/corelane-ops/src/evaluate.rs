@@ -5,6 +5,7 @@
 //! computed. A row alone is evaluated exactly as SQL says, short circuits included, so what a row
 //! yields does not depend on the batch it came in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
@@ -177,34 +178,49 @@ impl Predicate {
         }
     }
 
+    /// A row that one part excludes is out, whichever part comes first: the optimizer has its own
+    /// views on the order, and the row must not fail where its guard would have kept it from failing.
     fn select_by_parts(&self, rows: &RecordBatch, bad: &mut dyn FnMut(usize, &str) -> Result<()>) -> Result<Selection> {
-        // Reasons are kept until all parts are done: bad rows are reported in the order of rows.
-        let mut faults: Vec<(usize, String)> = Vec::new();
+        let mut faults: BTreeMap<u32, String> = BTreeMap::new();
         let mut left: Vec<u32> = (0..rows.num_rows() as u32).collect();
         for part in &self.parts {
             let indices = UInt32Array::from(left.clone());
             let narrow = compute::take_record_batch(&part.narrow(rows)?, &indices)?;
+            let mut failed: Vec<u32> = Vec::new();
             let selection = select_rows(part, &narrow, &mut |row, reason| {
-                faults.push((left[row] as usize, reason.to_owned()));
+                failed.push(left[row]);
+                faults.entry(left[row]).or_insert_with(|| reason.to_owned());
                 Ok(())
             })?;
-            match selection {
-                Selection::All => {}
-                Selection::Nothing => left.clear(),
-                Selection::Some(mask) => left = mask.values().set_indices().map(|row| left[row]).collect(),
-            }
+            let kept = match selection {
+                Selection::All => left,
+                Selection::Nothing => Vec::new(),
+                Selection::Some(mask) => mask.values().set_indices().map(|row| left[row]).collect(),
+            };
+            left = merged(kept, failed);
             if left.is_empty() {
                 break;
             }
         }
-        faults.sort_unstable();
-        for (row, reason) in &faults {
-            bad(*row, reason)?;
-        }
         let mut kept = vec![false; rows.num_rows()];
         left.iter().for_each(|row| kept[*row as usize] = true);
+        // Reasons are kept until all parts are done: bad rows are reported in the order of rows.
+        for (row, reason) in faults {
+            if std::mem::take(&mut kept[row as usize]) {
+                bad(row as usize, &reason)?;
+            }
+        }
         Ok(selection(BooleanArray::from(kept)))
     }
+}
+
+/// Two sorted lists of rows in one.
+fn merged(mut rows: Vec<u32>, more: Vec<u32>) -> Vec<u32> {
+    if !more.is_empty() {
+        rows.extend(more);
+        rows.sort_unstable();
+    }
+    rows
 }
 
 fn select_rows(

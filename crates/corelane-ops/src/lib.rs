@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod first_rows;
 pub mod fold;
 pub mod group_aggregate;
+pub mod guarded;
 mod local_aggregate;
 pub mod over;
 mod panes;
@@ -31,6 +32,7 @@ pub use evaluate::{Evaluated, Predicate, Projection, Selection, checked, evaluat
 pub use first_rows::FirstRowsSpec;
 pub use fold::ChangelogFold;
 pub use group_aggregate::{GroupAggregateSpec, Phase};
+pub use guarded::Guarded;
 pub use over::{OverAggregateSpec, OverCall, OverFrame, OverFunction};
 pub use sort_limit::{SortKey, SortLimitSpec};
 pub use union::UnionSpec;

@@ -13,7 +13,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -94,16 +94,21 @@ impl OperatorSpec for OverAggregateSpec {
     }
 
     fn state(&self) -> StateBound {
+        let name = |column: &usize| self.input.field(*column).name().as_str();
         let forgets = self.calls.iter().all(|call| call.forgets());
-        match (forgets, self.partition.is_empty()) {
-            (true, _) => StateBound::Bounded("rows in frames and rows the watermark has not passed".to_owned()),
-            (false, true) => StateBound::Bounded("frames, and rows the watermark has not passed".to_owned()),
-            (false, false) => {
-                let names: Vec<&str> =
-                    self.partition.iter().map(|column| self.input.field(*column).name().as_str()).collect();
-                StateBound::Grows(format!("distinct values of {}", names.join(", ")))
-            }
+        let remembered = self.calls.iter().flat_map(OverCall::remembered);
+        let mut names: Vec<&str> = self.partition.iter().filter(|_| !forgets).chain(remembered).map(name).collect();
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(*name));
+        match names.as_slice() {
+            [] if forgets => StateBound::Bounded("rows in frames and rows the watermark has not passed".to_owned()),
+            [] => StateBound::Bounded("frames, and rows the watermark has not passed".to_owned()),
+            names => StateBound::Grows(format!("distinct values of {}", names.join(", "))),
         }
+    }
+
+    fn late_by(&self) -> Option<usize> {
+        self.time
     }
 
     fn build(&self, context: &OperatorContext) -> Result<Box<dyn Operator>> {
@@ -116,6 +121,14 @@ impl OverCall {
     fn forgets(&self) -> bool {
         let aggregates = matches!(self.function, OverFunction::Aggregate(_));
         aggregates && matches!(self.frame, OverFrame::Range { preceding_ms: Some(_) })
+    }
+
+    /// The columns whose different values are all kept, for ever.
+    fn remembered(&self) -> &[usize] {
+        match &self.function {
+            OverFunction::Aggregate(call) if call.distinct && self.frame.preceding().is_none() => &call.arguments,
+            OverFunction::Aggregate(_) | OverFunction::RowNumber | OverFunction::Lag { .. } => &[],
+        }
     }
 }
 
@@ -454,7 +467,7 @@ fn work(call: &AggregateCall, input: &Schema, unbounded: bool, place: &mut impl 
         F::LastValue => Some(Rule::Last),
         F::Min if ordered => Some(Rule::Least),
         F::Max if ordered => Some(Rule::Greatest),
-        F::Count | F::Sum | F::Avg | F::Min | F::Max | F::ListAgg { .. } | F::ApproxCountDistinct => None,
+        F::Count | F::Sum | F::Avg | F::Min | F::Max | F::ListAgg { .. } | F::Collect | F::ApproxCountDistinct => None,
         F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp => None,
     };
     Ok(match (rule, argument) {

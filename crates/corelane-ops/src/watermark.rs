@@ -12,12 +12,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray, RecordBatch};
-use arrow::compute;
-use arrow::datatypes::{
-    ArrowTimestampType, DataType, Schema, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
-};
+use arrow::array::{Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
+use corelane_stream::event_time::extremes_ms;
 use corelane_stream::{Clock, Error, Result, TimeCut, Watermark, WatermarkGenerator, WatermarkStrategy};
 use datafusion_common::ScalarValue;
 use datafusion_expr::Operator;
@@ -186,7 +183,7 @@ impl WatermarkGenerator for Generator {
         match &self.form {
             Form::Delayed { column, delay_ms } => {
                 let times = rows.column(*column);
-                let Some((least_ms, most_ms)) = extremes(times)? else { return Ok(None) };
+                let Some((least_ms, most_ms)) = extremes_ms(times)? else { return Ok(None) };
                 let watermark = watermark(most_ms, *delay_ms);
                 if least_ms < self.steps.passed(watermark.max(reached).0) {
                     let times = milliseconds(times)?;
@@ -204,7 +201,7 @@ impl WatermarkGenerator for Generator {
                 // A row whose watermark cannot be computed says nothing of time; it is reported
                 // where the row itself is computed.
                 let Some(evaluated) = evaluate_rows(rows, &compute, &mut |_, _| Ok(()))? else { return Ok(None) };
-                let Some((_, most_ms)) = extremes(&evaluated.columns[0])? else { return Ok(None) };
+                let Some((_, most_ms)) = extremes_ms(&evaluated.columns[0])? else { return Ok(None) };
                 let (marks, times) = (milliseconds(&evaluated.columns[0])?, milliseconds(&evaluated.columns[1])?);
                 let of_row = |row: usize| marks.is_valid(row).then(|| self::watermark(marks.value(row), 0));
                 let marks = (0..marks.len()).map(of_row);
@@ -255,50 +252,9 @@ fn watermark(time_ms: i64, delay_ms: i64) -> Watermark {
     Watermark(reached_ms.saturating_sub(1).clamp(Watermark::IDLE.0 + 1, Watermark::END.0 - 1))
 }
 
-/// The least and the largest time of a column; down to the millisecond, because a watermark must
-/// not promise a millisecond of which a part is yet to come.
-fn extremes(times: &ArrayRef) -> Result<Option<(i64, i64)>> {
-    Ok(match times.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => extremes_of::<TimestampSecondType>(times, 1_000_000_000),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => extremes_of::<TimestampMillisecondType>(times, 1_000_000),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => extremes_of::<TimestampMicrosecondType>(times, 1_000),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => extremes_of::<TimestampNanosecondType>(times, 1),
-        other => return Err(Error::internal(format!("a watermark must be a timestamp, not {other}"))),
-    })
-}
-
-fn extremes_of<T: ArrowTimestampType>(times: &ArrayRef, unit_ns: i128) -> Option<(i64, i64)> {
-    let times: &PrimitiveArray<T> = times.as_primitive();
-    let ms = |time: i64| {
-        let ms = (i128::from(time) * unit_ns).div_euclid(NANOS_PER_MS);
-        ms.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
-    };
-    let (least, greatest) = match times.null_count() {
-        0 => extent(times.values())?,
-        _ => (compute::min(times)?, compute::max(times)?),
-    };
-    Some((ms(least), ms(greatest)))
-}
-
-/// The least and the greatest number, in lanes: so no comparison waits for the one before it.
-fn extent(numbers: &[i64]) -> Option<(i64, i64)> {
-    const LANES: usize = 4;
-    let first = *numbers.first()?;
-    let (mut least, mut greatest) = ([first; LANES], [first; LANES]);
-    let (chunks, rest) = numbers.as_chunks::<LANES>();
-    for chunk in chunks {
-        for lane in 0..LANES {
-            least[lane] = least[lane].min(chunk[lane]);
-            greatest[lane] = greatest[lane].max(chunk[lane]);
-        }
-    }
-    let least = least.iter().chain(rest).min()?;
-    Some((*least, *greatest.iter().chain(rest).max()?))
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, TimestampMicrosecondArray, TimestampMillisecondArray};
+    use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray, TimestampMillisecondArray};
     use arrow::datatypes::{Field, IntervalMonthDayNano};
     use proptest::prelude::*;
 

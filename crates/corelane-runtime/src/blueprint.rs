@@ -188,7 +188,11 @@ impl WorkerBlueprint {
             for (edge, rings) in dataflow.nodes[node].inputs.iter().zip(rings) {
                 outputs[edge.from.0].push(edges.len());
                 readers[edge.from.0].push(node);
-                edges.push(self.edge(&edge.exchange, rings));
+                let late_by = match &dataflow.nodes[node].kind {
+                    NodeKind::Operator(spec) => spec.late_by(),
+                    NodeKind::Source(_) | NodeKind::Sink(_) => None,
+                };
+                edges.push(self.edge(&edge.exchange, rings).late_by(late_by));
             }
             ports.push((first..edges.len()).collect::<Vec<usize>>());
         }

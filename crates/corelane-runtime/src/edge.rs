@@ -3,10 +3,13 @@
 //! Nothing is sent per row: parts are gathered per destination until they make a batch worth a
 //! message, and go out earlier only when the linger has passed or the worker has nothing to read.
 //! A watermark follows the rows it speaks of; while it waits, a newer one takes its place, and rows
-//! may still come before it. Not so a firm one: it goes out with all that is before it.
+//! may still come before it. Not so a firm one: it goes out with all that is before it. Where the
+//! reader says by which time it judges rows, that is done only for the worker that gets a row which
+//! a firm watermark has passed: rows ahead of a watermark are the same to it before and behind it.
 
 use std::collections::VecDeque;
 
+use corelane_stream::event_time::extremes_ms;
 use corelane_stream::limits::{EXCHANGE_ROWS_MIN, LOCAL_QUEUE_ELEMENTS};
 use corelane_stream::{ChangelogBatch, Result, StreamElement, Watermark};
 
@@ -33,6 +36,8 @@ struct Destination {
     rows: usize,
     origin_ns: u64,
     watermark: Option<Envelope>,
+    /// The time up to which rows may not come before the watermark that waits.
+    firm: Option<Watermark>,
     /// Since when parts or a watermark wait.
     since_ns: Option<u64>,
     /// Waits for room in the ring, or, on this worker itself, to be read.
@@ -49,6 +54,8 @@ pub struct Edge {
     receivers: Vec<Option<RingReceiver>>,
     own: usize,
     linger_ns: u64,
+    /// The column by whose time its reader finds rows late, if by one.
+    late_by: Option<usize>,
     counters: EdgeCounters,
     /// Its reader wants no more rows.
     refused: bool,
@@ -82,9 +89,15 @@ impl Edge {
             receivers: rings.receivers,
             own,
             linger_ns,
+            late_by: None,
             counters: EdgeCounters::default(),
             refused: false,
         }
+    }
+
+    /// The same, where the reader finds rows late by the time of this column.
+    pub fn late_by(self, column: Option<usize>) -> Edge {
+        Edge { late_by: column, ..self }
     }
 
     /// Its reader has enough; an edge from other workers cannot tell them.
@@ -147,20 +160,32 @@ impl Edge {
         let Envelope { element, origin_ns, firm, .. } = envelope;
         match element {
             StreamElement::Batch(batch) => {
-                let destinations = &mut self.destinations;
+                let (destinations, late_by) = (&mut self.destinations, self.late_by);
                 partitioner.partition(batch, |destination, part| {
-                    destinations[destination].gather(part, origin_ns, now_ns);
+                    let destination = &mut destinations[destination];
+                    if let (Some(firm), Some(column)) = (destination.firm, late_by)
+                        && extremes_ms(part.rows().column(column))?.is_some_and(|(least_ms, _)| least_ms <= firm.0)
+                    {
+                        destination.close()?;
+                    }
+                    destination.gather(part, origin_ns, now_ns);
+                    Ok(())
                 })?;
                 for index in 0..self.destinations.len() {
                     if self.destinations[index].rows >= EXCHANGE_ROWS_MIN {
                         self.flush(index, now_ns)?;
+                    } else if self.late_by.is_some() {
+                        self.send(index, now_ns);
                     }
                 }
             }
             StreamElement::Watermark(watermark)
-                if !firm && watermark != Watermark::END && watermark != Watermark::IDLE =>
+                if (!firm || self.late_by.is_some()) && watermark != Watermark::END && watermark != Watermark::IDLE =>
             {
                 for destination in &mut self.destinations {
+                    if firm {
+                        destination.firm = Some(watermark);
+                    }
                     destination.watermark = Some(Envelope::new(element.clone(), origin_ns));
                     destination.since_ns.get_or_insert(now_ns);
                 }
@@ -221,17 +246,7 @@ impl Edge {
     }
 
     fn flush(&mut self, index: usize, now_ns: u64) -> Result<()> {
-        let destination = &mut self.destinations[index];
-        destination.since_ns = None;
-        destination.rows = 0;
-        let parts = std::mem::take(&mut destination.parts);
-        if !parts.is_empty() {
-            let batch = joined(parts)?;
-            destination.queue.push_back(Envelope::new(StreamElement::Batch(batch), destination.origin_ns));
-        }
-        if let Some(watermark) = destination.watermark.take() {
-            destination.enqueue(watermark);
-        }
+        self.destinations[index].close()?;
         self.send(index, now_ns);
         Ok(())
     }
@@ -269,6 +284,7 @@ impl Destination {
             rows: 0,
             origin_ns: 0,
             watermark: None,
+            firm: None,
             since_ns: None,
             queue: VecDeque::new(),
         }
@@ -279,6 +295,22 @@ impl Destination {
         self.since_ns.get_or_insert(now_ns);
         self.rows += part.num_rows();
         self.parts.push(part);
+    }
+
+    /// Lets nothing more come before what has been gathered, and the watermark behind it.
+    fn close(&mut self) -> Result<()> {
+        self.since_ns = None;
+        self.rows = 0;
+        let parts = std::mem::take(&mut self.parts);
+        if !parts.is_empty() {
+            let batch = joined(parts)?;
+            self.queue.push_back(Envelope::new(StreamElement::Batch(batch), self.origin_ns));
+        }
+        let firm = self.firm.take().is_some();
+        if let Some(watermark) = self.watermark.take() {
+            self.enqueue(Envelope { firm, ..watermark });
+        }
+        Ok(())
     }
 
     /// Appends to the queue; of two watermarks in a row only the newer one stays.

@@ -24,19 +24,23 @@ impl Partitioner {
     /// Cuts a batch into parts and gives each to `deliver` with its destination.
     ///
     /// # Errors
-    /// If a key column's type cannot be hashed.
-    pub fn partition(&mut self, batch: ChangelogBatch, mut deliver: impl FnMut(usize, ChangelogBatch)) -> Result<()> {
+    /// If a key column's type cannot be hashed, or `deliver` fails.
+    pub fn partition(
+        &mut self,
+        batch: ChangelogBatch,
+        mut deliver: impl FnMut(usize, ChangelogBatch) -> Result<()>,
+    ) -> Result<()> {
         match &self.exchange {
-            Exchange::Forward | Exchange::Gather => deliver(0, batch),
+            Exchange::Forward | Exchange::Gather => deliver(0, batch)?,
             Exchange::Rebalance => {
-                deliver(self.next, batch);
+                deliver(self.next, batch)?;
                 self.next = (self.next + 1) % self.workers;
             }
             Exchange::Broadcast => {
                 for destination in 1..self.workers {
-                    deliver(destination, batch.clone());
+                    deliver(destination, batch.clone())?;
                 }
-                deliver(0, batch);
+                deliver(0, batch)?;
             }
             Exchange::Hash(columns) => {
                 let keys: Vec<ArrayRef> = columns.iter().map(|column| batch.rows().column(*column).clone()).collect();
@@ -44,11 +48,10 @@ impl Partitioner {
                 let parts = positions_by_worker(&self.hashes, self.workers);
                 for (destination, positions) in parts.into_iter().enumerate() {
                     if positions.len() == batch.num_rows() {
-                        deliver(destination, batch);
-                        return Ok(());
+                        return deliver(destination, batch);
                     }
                     if !positions.is_empty() {
-                        deliver(destination, batch.take(&UInt32Array::from(positions))?);
+                        deliver(destination, batch.take(&UInt32Array::from(positions))?)?;
                     }
                 }
             }
@@ -89,6 +92,7 @@ mod tests {
         Partitioner::new(exchange, 0, workers)
             .partition(batch(keys), |destination, part| {
                 parts[destination].extend(part.rows().column(0).as_primitive::<Int64Type>().values());
+                Ok(())
             })
             .unwrap();
         parts

@@ -8,12 +8,13 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, Field, Fields, IntervalUnit, TimeUnit};
+use corelane_stream::sql_type::multiset_type;
 use sqlparser::ast::{
     ArrayElemTypeDef, DataType, ExactNumberInfo, IntervalFields, ObjectName, SqlOption, TimezoneInfo,
 };
 
 use crate::error::SqlError;
-use crate::parse::{MULTISET, NOT_NULL, RAW, TIMESTAMP_LTZ};
+use crate::parse::{NOT_NULL, RAW, TIMESTAMP_LTZ, counts};
 
 /// Digits of a DECIMAL at most: what 128 bits hold.
 pub const DECIMAL_PRECISION_MAX: u8 = 38;
@@ -37,6 +38,7 @@ pub(crate) const TYPE_NAMES: &[&str] = &[
     "INTEGER",
     "INTERVAL",
     "MAP",
+    "MULTISET",
     "NUMERIC",
     "ROW",
     "SMALLINT",
@@ -77,6 +79,7 @@ pub fn arrow_type(data_type: &DataType) -> Result<ArrowType, SqlError> {
         DataType::Array(ArrayElemTypeDef::AngleBracket(element)) => {
             ArrowType::List(Arc::new(Field::new_list_field(arrow_type(element)?, true)))
         }
+        DataType::Map(element, value) if counts(value) => multiset_type(arrow_type(element)?),
         DataType::Map(key, value) => map(arrow_type(key)?, arrow_type(value)?),
         DataType::Struct(fields, _) => ArrowType::Struct(struct_fields(fields)?),
         DataType::Custom(name, modifiers) => return named(name, modifiers),
@@ -150,7 +153,6 @@ fn named(name: &ObjectName, modifiers: &[String]) -> Result<ArrowType, SqlError>
             let precision = modifiers.first().and_then(|digits| digits.parse().ok());
             Ok(ArrowType::Timestamp(timestamp_unit(precision)?, Some(INSTANT_ZONE.into())))
         }
-        MULTISET => Err(SqlError::new("MULTISET is not supported").with_hint("use MAP<element, INT>, or an ARRAY")),
         RAW => Err(SqlError::new("RAW is not supported").with_hint("use BYTES")),
         _ => Err(SqlError::new(format!("{name} is not a type")).at_node(name)),
     }

@@ -8,6 +8,7 @@ pub mod connector;
 pub mod dataflow;
 pub mod element;
 pub mod error;
+pub mod event_time;
 pub mod key;
 pub mod limits;
 pub mod operator;

@@ -190,6 +190,12 @@ pub trait OperatorSpec: fmt::Debug + Send + Sync {
         false
     }
 
+    /// The column of its one input by whose time it finds rows late, if by that alone: to it a row ahead of a
+    /// watermark is the same before and behind it.
+    fn late_by(&self) -> Option<usize> {
+        None
+    }
+
     /// True if it must be told of processing time.
     fn needs_ticks(&self) -> bool {
         false

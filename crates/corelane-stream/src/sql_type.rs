@@ -1,8 +1,18 @@
 //! How SQL spells a type: what Arrow calls `Utf8View` is a `STRING` to a reader.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType as ArrowType, Fields, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType as ArrowType, Field, Fields, IntervalUnit, TimeUnit};
+
+/// The type of a `MULTISET`: a map from each element to how often it is there. By the name of the count
+/// it is told from a `MAP` whose values are never null.
+pub fn multiset_type(element: ArrowType) -> ArrowType {
+    let fields = vec![Field::new("key", element, false), Field::new(MULTISET_COUNT, ArrowType::Int32, false)];
+    ArrowType::Map(Arc::new(Field::new("entries", ArrowType::Struct(fields.into()), false)), false)
+}
+
+const MULTISET_COUNT: &str = "count";
 
 /// How Flink spells an Arrow type. Types that no SQL type maps to are named as Arrow does.
 pub fn sql_type(arrow_type: &ArrowType) -> String {
@@ -40,6 +50,11 @@ fn write_type(arrow_type: &ArrowType, out: &mut String) {
             ">"
         }
         ArrowType::Map(entries, _) => match entries.data_type() {
+            ArrowType::Struct(fields) if fields.len() == 2 && fields[1].name() == MULTISET_COUNT => {
+                out.push_str("MULTISET<");
+                write_type(fields[0].data_type(), out);
+                ">"
+            }
             ArrowType::Struct(fields) if fields.len() == 2 => {
                 out.push_str("MAP<");
                 write_type(fields[0].data_type(), out);

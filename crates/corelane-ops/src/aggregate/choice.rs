@@ -47,7 +47,15 @@ fn ignores_repeats(function: &AggregateFunction) -> bool {
     use AggregateFunction as F;
     match function {
         F::Min | F::Max | F::FirstValue | F::LastValue | F::ApproxCountDistinct => true,
-        F::Count | F::Sum | F::Avg | F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp | F::ListAgg { .. } => false,
+        F::Count
+        | F::Sum
+        | F::Avg
+        | F::StddevPop
+        | F::StddevSamp
+        | F::VarPop
+        | F::VarSamp
+        | F::ListAgg { .. }
+        | F::Collect => false,
     }
 }
 
@@ -66,7 +74,7 @@ fn plain(
     let Some(argument) = arguments.first() else {
         return Err(Error::invalid(format!("{} takes an argument", call.function.name())));
     };
-    if *argument == DataType::Null && call.function != F::ApproxCountDistinct {
+    if *argument == DataType::Null && !matches!(call.function, F::ApproxCountDistinct | F::Collect) {
         return Ok(Box::new(AllNull::new(output.clone())));
     }
     match &call.function {
@@ -83,6 +91,7 @@ fn plain(
         F::ListAgg { separator } => {
             Ok(Box::new(CountedRows::new(Question::Joined { separator: separator.clone() }, argument, order)?))
         }
+        F::Collect => Ok(Box::new(CountedRows::new(Question::Collected { output: output.clone() }, argument, order)?)),
         F::ApproxCountDistinct => Ok(Box::new(ApproxCountDistinct::new(arguments.len()))),
         F::Count => Ok(Box::new(Count::new(arguments.len()))),
     }

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, BooleanArray, UInt32Array};
-use arrow::compute::{filter, take};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, UInt32Array};
+use arrow::buffer::NullBuffer;
+use arrow::compute::{filter, interleave, take};
 use arrow::datatypes::{DataType, Field};
 use arrow::row::{RowConverter, SortField};
 use corelane_stream::{Error, Result};
@@ -16,6 +17,7 @@ use super::accumulators::{Accumulators, any_null, counted};
 use super::group_table::GroupTable;
 use super::ordered::{read_entry, write_entry};
 use super::paged::Paged;
+use super::slide::{At, Step};
 
 /// The end of a chain.
 const NONE: u32 = u32::MAX;
@@ -63,36 +65,48 @@ impl Distinct {
         })
     }
 
-    /// Counts values and tells the aggregate of those that came or went.
-    fn count(&mut self, groups: &[u32], arguments: &[ArrayRef], times: impl Fn(usize) -> i64) -> Result<()> {
+    /// The members of these values; those that are new are linked, and stand at zero.
+    fn find(&mut self, groups: &[u32], arguments: &[ArrayRef]) -> Result<Vec<u32>> {
         let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(groups.to_vec()))];
         columns.extend_from_slice(arguments);
         let mut ids = Vec::new();
         self.seen.find_or_insert(&columns, groups.len(), &mut ids)?;
         self.members.grow(self.seen.ids());
-        for id in self.seen.fresh() {
-            self.members[*id as usize].count = 0;
-        }
-        let (mut picks, mut changed, mut went) = (Vec::new(), Vec::new(), Vec::new());
-        let mut unlinked = self.seen.fresh().iter().copied().peekable();
-        for (row, (id, group)) in ids.iter().zip(groups).enumerate() {
+        let mut rows = ids.iter().zip(groups);
+        for fresh in self.seen.fresh() {
             // Fresh members appear in the order of their rows.
-            if unlinked.next_if_eq(id).is_some() {
-                let head = std::mem::replace(&mut self.heads[*group as usize].0, *id);
-                self.members[*id as usize] = Member { count: 0, previous: NONE, next: head };
-                if head != NONE {
-                    self.members[head as usize].previous = *id;
-                }
+            let group = rows.find(|(id, _)| *id == fresh).map(|(_, group)| *group as usize);
+            let group = group.expect("a fresh member is that of a row");
+            let head = std::mem::replace(&mut self.heads[group].0, *fresh);
+            self.members[*fresh as usize] = Member { count: 0, previous: NONE, next: head };
+            if head != NONE {
+                self.members[head as usize].previous = *fresh;
             }
-            let member = &mut self.members[*id as usize];
-            let before = member.count > 0;
-            member.count += times(row);
-            let after = member.count > 0;
-            if before != after {
+        }
+        Ok(ids)
+    }
+
+    /// Counts a member so many times more; true if by that it came or went.
+    fn turns(&mut self, id: u32, times: i64) -> bool {
+        let member = &mut self.members[id as usize];
+        let before = member.count > 0;
+        member.count += times;
+        before != (member.count > 0)
+    }
+
+    /// Counts values and tells the aggregate of those that came or went.
+    fn count(&mut self, groups: &[u32], arguments: &[ArrayRef], times: impl Fn(usize) -> i64) -> Result<()> {
+        let ids = self.find(groups, arguments)?;
+        let (mut picks, mut went) = (Vec::new(), Vec::new());
+        let (mut changed, mut retracts) = (Vec::new(), false);
+        for (row, (id, group)) in ids.iter().zip(groups).enumerate() {
+            if self.turns(*id, times(row)) {
+                let goes = self.members[*id as usize].count <= 0;
                 picks.push(row as u32);
-                changed.push(before);
+                changed.push(goes);
+                retracts |= goes;
             }
-            if member.count == 0 {
+            if self.members[*id as usize].count == 0 {
                 went.push((*id, *group));
             }
         }
@@ -103,8 +117,29 @@ impl Distinct {
         let picked_groups: Vec<u32> = picks.iter().map(|row| groups[*row as usize]).collect();
         let picks = UInt32Array::from(picks);
         let columns = arguments.iter().map(|column| take(column, &picks, None)).collect::<Result<Vec<_>, _>>()?;
-        let retract = changed.contains(&true).then_some(&changed[..]);
-        self.inner.update(&picked_groups, &columns, None, retract)
+        self.inner.update(&picked_groups, &columns, None, retracts.then_some(&changed[..]))
+    }
+
+    /// The values that enter or leave frames by these steps, and whose they are.
+    fn entering(&self, steps: &[Step], chunks: &[Vec<ArrayRef>]) -> Result<(Vec<u32>, Vec<ArrayRef>)> {
+        let (mut groups, mut places) = (Vec::new(), Vec::new());
+        for step in steps {
+            match *step {
+                Step::Add { group, at } | Step::Remove { group, at } => {
+                    groups.push(group);
+                    places.push((at.chunk as usize, at.row as usize));
+                }
+                Step::Result { .. } => {}
+            }
+        }
+        if places.is_empty() {
+            return Ok((groups, Vec::new()));
+        }
+        let columns = (0..self.arguments).map(|column| {
+            let chunks: Vec<&dyn Array> = chunks.iter().map(|chunk| chunk[column].as_ref()).collect();
+            interleave(&chunks, &places)
+        });
+        Ok((groups, columns.collect::<Result<_, _>>()?))
     }
 
     /// Drops the members that are still at zero.
@@ -197,6 +232,36 @@ impl Accumulators for Distinct {
 
     fn values(&mut self, groups: &[u32]) -> Result<ArrayRef> {
         self.inner.values(groups)
+    }
+
+    /// The members are found at once; the aggregate walks only the steps by which a value comes or goes.
+    fn slide(&mut self, steps: &[Step], chunks: &[Vec<ArrayRef>]) -> Result<ArrayRef> {
+        let nulls =
+            chunks.iter().map(|chunk| chunk[..self.arguments].iter().filter_map(|column| column.logical_nulls()));
+        let nulls: Vec<Vec<NullBuffer>> = nulls.map(Iterator::collect).collect();
+        let counts = |at: At| nulls[at.chunk as usize].iter().all(|nulls| nulls.is_valid(at.row as usize));
+        let mut steps = steps.to_vec();
+        steps.retain(|step| match step {
+            Step::Add { at, .. } | Step::Remove { at, .. } => counts(*at),
+            Step::Result { .. } => true,
+        });
+        let (groups, columns) = self.entering(&steps, chunks)?;
+        if !groups.is_empty() {
+            let ids = self.find(&groups, &columns)?;
+            let mut next = ids.iter();
+            steps.retain(|step| match step {
+                Step::Add { .. } => next.next().is_some_and(|id| self.turns(*id, 1)),
+                Step::Remove { .. } => next.next().is_some_and(|id| self.turns(*id, -1)),
+                Step::Result { .. } => true,
+            });
+            self.forget(ids.into_iter().zip(groups).collect());
+        }
+        let chunks: Vec<Vec<ArrayRef>> = chunks.iter().map(|chunk| chunk[..self.arguments].to_vec()).collect();
+        self.inner.slide(&steps, &chunks)
+    }
+
+    fn failures(&self) -> Option<(&[usize], Error)> {
+        self.inner.failures()
     }
 
     fn clear(&mut self, groups: &[u32]) {

@@ -1,6 +1,7 @@
 //! The closed table of aggregate functions and their result types, which are Flink's.
 
 use arrow::datatypes::{DataType, FieldRef, Schema};
+use corelane_stream::sql_type::multiset_type;
 use corelane_stream::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,7 @@ pub enum AggregateFunction {
     ListAgg {
         separator: String,
     },
+    Collect,
     ApproxCountDistinct,
 }
 
@@ -109,6 +111,12 @@ pub const AGGREGATES: &[AggregateDef] = &[
         help: "The strings that are not null, joined in order of arrival.",
     },
     AggregateDef {
+        name: "collect",
+        function: || AggregateFunction::Collect,
+        usage: "COLLECT([DISTINCT] x)",
+        help: "The values that are not null, as a MULTISET: each with how often it came.",
+    },
+    AggregateDef {
         name: "approx_count_distinct",
         function: || AggregateFunction::ApproxCountDistinct,
         usage: "APPROX_COUNT_DISTINCT(x)",
@@ -152,6 +160,10 @@ impl AggregateFunction {
                 Some(T::Null) => Ok(T::Int32),
                 _ => refuse("a number"),
             },
+            F::Collect => match argument {
+                Some(argument) => Ok(multiset_type(argument.clone())),
+                None => refuse("an argument"),
+            },
             F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp => match argument {
                 Some(number) if number.is_numeric() || *number == T::Null => Ok(T::Float64),
                 _ => refuse("a number"),
@@ -177,6 +189,7 @@ impl AggregateFunction {
             AggregateFunction::VarPop => "VAR_POP",
             AggregateFunction::VarSamp => "VAR_SAMP",
             AggregateFunction::ListAgg { .. } => "LISTAGG",
+            AggregateFunction::Collect => "COLLECT",
             AggregateFunction::ApproxCountDistinct => "APPROX_COUNT_DISTINCT",
         }
     }

@@ -1,4 +1,4 @@
-//! Aggregates over values in their order: MIN, MAX, FIRST_VALUE, LAST_VALUE, LISTAGG.
+//! Aggregates over values in their order: MIN, MAX, FIRST_VALUE, LAST_VALUE, LISTAGG, COLLECT.
 //!
 //! A row is encoded, order columns before the argument, into bytes that compare as the rows do
 //! (arrow's row format). So the first value is the least row and the last the greatest, ties
@@ -8,7 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StringViewBuilder, new_empty_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Int32Array, MapArray, StringViewBuilder, StructArray,
+    new_empty_array,
+};
+use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use arrow::row::{RowConverter, SortField};
@@ -178,6 +182,10 @@ pub enum Question {
     Joined {
         separator: String,
     },
+    /// All arguments, each with how often it came.
+    Collected {
+        output: DataType,
+    },
 }
 
 /// All rows of each group, with how often each came.
@@ -216,6 +224,23 @@ impl CountedRows {
             results.append_option((!first).then_some(joined));
         }
         Ok(Arc::new(results.finish()))
+    }
+
+    /// A group without rows has an empty multiset.
+    fn collected(&self, groups: &[u32], output: &DataType) -> Result<ArrayRef> {
+        let DataType::Map(entries, sorted) = output else { return Err(Error::internal("COLLECT gives a multiset")) };
+        let DataType::Struct(fields) = entries.data_type() else {
+            return Err(Error::internal("a multiset has elements and counts"));
+        };
+        let present = |group: &u32| self.sets[*group as usize].iter().filter(|(_, count)| **count > 0);
+        let elements = self.rows.arguments(groups.iter().flat_map(present).map(|(row, _)| &**row))?;
+        let counts = groups.iter().flat_map(present).map(|(_, count)| {
+            i32::try_from(*count).map_err(|_| Error::data("a count of COLLECT is out of range for INT"))
+        });
+        let counts: ArrayRef = Arc::new(Int32Array::from(counts.collect::<Result<Vec<i32>>>()?));
+        let offsets = OffsetBuffer::from_lengths(groups.iter().map(|group| present(group).count()));
+        let rows = StructArray::try_new(fields.clone(), vec![elements, counts], None)?;
+        Ok(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, rows, None, *sorted)?))
     }
 }
 
@@ -289,6 +314,7 @@ impl Accumulators for CountedRows {
                 .rows
                 .results(sets.map(|set| set.iter().rev().find(|(_, count)| **count > 0).map(|(row, _)| &**row))),
             Question::Joined { separator } => self.joined(groups, separator),
+            Question::Collected { output } => self.collected(groups, output),
         }
     }
 

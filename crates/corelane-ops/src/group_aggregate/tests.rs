@@ -159,6 +159,7 @@ fn all_calls(input: &SchemaRef, distinct: bool) -> Vec<AggregateCall> {
         (F::VarPop, &[2]),
         (F::StddevSamp, &[1]),
         (F::ApproxCountDistinct, &[1]),
+        (F::Collect, &[4]),
     ]
     .into_iter()
     .map(|(function, arguments)| call(input, function, arguments))
@@ -172,6 +173,7 @@ fn all_calls(input: &SchemaRef, distinct: bool) -> Vec<AggregateCall> {
         let of = |function, arguments| AggregateCall { distinct: true, ..call(input, function, arguments) };
         calls.push(of(F::Count, &[1, 4]));
         calls.push(of(F::Sum, &[2]));
+        calls.push(of(F::Collect, &[1]));
         calls.push(AggregateCall { filter: Some(5), ..of(F::ListAgg { separator: ",".to_owned() }, &[4]) });
     }
     calls.extend(filtered);

@@ -1,5 +1,6 @@
 //! Tests against models, restarts and several workers.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use arrow::datatypes::{DataType, Field};
@@ -50,6 +51,13 @@ fn aggregate(name: &str, argument: Option<&str>, frame: OverFrame) -> OverCall {
 fn where_f(mut call: OverCall) -> OverCall {
     if let OverFunction::Aggregate(call) = &mut call.function {
         call.filter = Some(column("f"));
+    }
+    call
+}
+
+fn distinct(mut call: OverCall) -> OverCall {
+    if let OverFunction::Aggregate(call) = &mut call.function {
+        call.distinct = true;
     }
     call
 }
@@ -216,6 +224,11 @@ fn calls() -> Vec<(OverCall, Naive)> {
     fn sum(values: &[i64]) -> String {
         shown((!values.is_empty()).then(|| values.iter().sum()))
     }
+    fn different(mut values: Vec<i64>) -> Vec<i64> {
+        values.sort_unstable();
+        values.dedup();
+        values
+    }
     fn before(rows: &[&Row], offset: usize) -> Option<Option<i64>> {
         rows.len().checked_sub(offset + 1).map(|row| rows[row].value)
     }
@@ -246,6 +259,17 @@ fn calls() -> Vec<(OverCall, Naive)> {
         (aggregate("listagg", Some("s"), rows(1)), |frame, _| {
             let words: Vec<String> = values(frame).into_iter().map(|value| format!("word {value}")).collect();
             if words.is_empty() { "null".to_owned() } else { words.join(",") }
+        }),
+        (distinct(aggregate("count", Some("v"), rows(4))), |frame, _| different(values(frame)).len().to_string()),
+        (distinct(aggregate("count", Some("s"), ALL_RANGE)), |frame, _| different(values(frame)).len().to_string()),
+        (distinct(aggregate("sum", Some("v"), range(5))), |frame, _| sum(&different(values(frame)))),
+        (distinct(aggregate("sum", Some("v"), ALL_ROWS)), |frame, _| sum(&different(values(frame)))),
+        (where_f(distinct(aggregate("sum", Some("v"), rows(6)))), |frame, _| sum(&different(flagged(frame)))),
+        (distinct(aggregate("min", Some("v"), rows(3))), |frame, _| shown(values(frame).into_iter().min())),
+        (distinct(aggregate("listagg", Some("s"), rows(3))), |frame, _| {
+            let words = different(values(frame)).into_iter().map(|value| format!("word {value}"));
+            let words: BTreeSet<String> = words.collect();
+            if words.is_empty() { "null".to_owned() } else { words.into_iter().collect::<Vec<_>>().join(",") }
         }),
         (row_number(), |_, rows| rows.len().to_string()),
         (lag("v", 1, Some(ScalarValue::Int64(Some(-9)))), |_, rows| shown(before(rows, 1).unwrap_or(Some(-9)))),
@@ -379,6 +403,23 @@ fn a_result_out_of_range_costs_its_row_alone() {
         expect![[r#"
             @9: +I[a, 1, 9223372036854775807, 1] +I[b, 2, 5, 1] +I[a, 3, 3, 3]
             bad the SUM called "sum" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"a","ts":"1970-01-01T00:00:00.002","v":1,"d":0.0,"s":"x","f":true,"p":2}
+        "#]],
+    );
+}
+
+#[test]
+fn a_distinct_result_out_of_range_costs_its_row_alone() {
+    check(
+        &spec(vec![distinct(aggregate("sum", Some("v"), rows(2)))]),
+        &[
+            "+I[a, 1, 9223372036854775807, 0, x, true, 1] +I[a, 2, 9223372036854775807, 0, x, true, 2]",
+            "+I[a, 3, 2, 0, x, true, 3] +I[a, 4, 3, 0, x, true, 4] +I[a, 5, 2, 0, x, true, 5]",
+            "@9",
+        ],
+        expect![[r#"
+            @9: +I[a, 1, 9223372036854775807] +I[a, 2, 9223372036854775807] +I[a, 5, 5]
+            bad the SUM called "sum" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"a","ts":"1970-01-01T00:00:00.003","v":2,"d":0.0,"s":"x","f":true,"p":3}
+            bad the SUM called "sum" is out of range for BIGINT (cast the argument to a wider type, such as DECIMAL(38, 0) or DOUBLE): {"k":"a","ts":"1970-01-01T00:00:00.004","v":3,"d":0.0,"s":"x","f":true,"p":4}
         "#]],
     );
 }

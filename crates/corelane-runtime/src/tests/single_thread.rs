@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arrow::array::{RecordBatch, TimestampMillisecondArray};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use corelane_stream::limits::EXCHANGE_ROWS_MIN;
 use corelane_stream::operator::StateWriter;
 use corelane_stream::{
@@ -176,6 +178,39 @@ fn an_exchange_gathers_rows_and_keeps_the_newest_watermark_behind_them() {
     assert_eq!(text(at_peer.receive()), "barrier 1");
     assert_eq!(text(at_peer.receive()), format!("watermark {}", i64::MAX));
     assert!(edge.is_drained());
+}
+
+fn timed(times: &[i64]) -> Envelope {
+    let schema = Schema::new(vec![Field::new("ts", DataType::Timestamp(TimeUnit::Millisecond, None), true)]);
+    let times = Arc::new(TimestampMillisecondArray::from(times.to_vec()));
+    let rows = RecordBatch::try_new(Arc::new(schema), vec![times]).unwrap();
+    Envelope::new(StreamElement::Batch(ChangelogBatch::append(rows)), 0)
+}
+
+#[test]
+fn a_firm_watermark_goes_to_the_reader_of_a_late_row_alone() {
+    let (edge, _from_peer, at_peer) = exchange_of_two(Exchange::Rebalance, 8, 1_000);
+    let mut edge = edge.late_by(Some(0));
+    let firm = |value: i64| Envelope::watermark(Watermark(value), 0, true);
+    // Rows go to this worker and to its peer in turn.
+    for envelope in [timed(&[5]), timed(&[5, 6]), firm(4), timed(&[4]), timed(&[7, 5]), watermark(5)] {
+        edge.push(envelope, 0).unwrap();
+    }
+    let here: Vec<String> = std::iter::from_fn(|| edge.receive(0)).map(|found| text(Some(found))).collect();
+    assert_eq!(here, ["1 rows", "watermark 4"]);
+    assert_eq!(text(at_peer.receive()), "-", "none of its rows is late");
+    for envelope in [timed(&[9]), timed(&[8, 4]), firm(6), timed(&[9]), timed(&[9])] {
+        edge.push(envelope, 0).unwrap();
+    }
+    for expected in ["4 rows", "watermark 5", "-"] {
+        assert_eq!(text(at_peer.receive()), expected);
+    }
+    assert!(edge.flush_all(0).unwrap());
+    for expected in ["3 rows", "watermark 6", "-"] {
+        assert_eq!(text(at_peer.receive()), expected);
+    }
+    let here: Vec<String> = std::iter::from_fn(|| edge.receive(0)).map(|found| text(Some(found))).collect();
+    assert_eq!(here, ["3 rows", "watermark 6"]);
 }
 
 #[test]

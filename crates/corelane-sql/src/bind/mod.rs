@@ -10,6 +10,7 @@ mod cast_rules;
 mod casts;
 mod context;
 mod expressions;
+mod guards;
 mod literals;
 mod nested_cast;
 mod not_null;
@@ -54,6 +55,7 @@ pub(crate) use window_node::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode, 
 
 pub(crate) use self::blame::{blame, with_ints};
 pub(crate) use self::casts::rewrite_expression as bind_casts;
+pub(crate) use self::guards::guarded;
 pub(crate) use self::not_null::not_null;
 use self::rewrite::rewrite_expression;
 use crate::catalog::Catalog;
@@ -84,7 +86,7 @@ fn bound(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<Logi
     let plan = BindContext::new(catalog, functions).plan_query(query)?;
     cast_rules::check_plan(&plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
-    optimize(casts::rewrite_plan(plan, functions)?)
+    optimize(guards::guard_filtered(casts::rewrite_plan(plan, functions)?)?)
 }
 
 /// Finds the name that an error speaks of in the query's text.

@@ -70,20 +70,7 @@ impl BoundCall {
         if !params.order_by.is_empty() {
             return Err(SqlError::new(format!("ORDER BY within {} is not supported yet", function.name())));
         }
-        let mut arguments = params.args;
-        if let AggregateFunction::ListAgg { separator } = &mut function
-            && arguments.len() == 2
-        {
-            *separator = match arguments.pop() {
-                Some(Expr::Literal(value, _)) => text_literal(&value)
-                    .ok_or_else(|| SqlError::new("the separator of LISTAGG must be a string"))?
-                    .to_owned(),
-                _ => return Err(SqlError::new("the separator of LISTAGG must be a literal")),
-            };
-        }
-        if function == AggregateFunction::Count && !params.distinct {
-            arguments.retain(|argument| !matches!(argument, Expr::Literal(value, _) if !value.is_null()));
-        }
+        let arguments = column_arguments(&mut function, params.args, params.distinct)?;
         Ok(BoundCall {
             function,
             arguments,
@@ -110,6 +97,29 @@ impl BoundCall {
             output: self.output,
         })
     }
+}
+
+/// The arguments that are columns; the function takes up what its literal ones say.
+pub(super) fn column_arguments(
+    function: &mut AggregateFunction,
+    mut arguments: Vec<Expr>,
+    distinct: bool,
+) -> Result<Vec<Expr>, SqlError> {
+    if let AggregateFunction::ListAgg { separator } = function
+        && arguments.len() == 2
+    {
+        *separator = match arguments.pop() {
+            Some(Expr::Literal(value, _)) => text_literal(&value)
+                .ok_or_else(|| SqlError::new("the separator of LISTAGG must be a string"))?
+                .to_owned(),
+            _ => return Err(SqlError::new("the separator of LISTAGG must be a literal")),
+        };
+    }
+    if *function == AggregateFunction::Count && !distinct {
+        // COUNT(1) counts rows as COUNT(*) does; COUNT(NULL) counts none.
+        arguments.retain(|argument| !matches!(argument, Expr::Literal(value, _) if !value.is_null()));
+    }
+    Ok(arguments)
 }
 
 fn follows_arrival(function: &AggregateFunction) -> bool {

@@ -17,6 +17,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use super::origin::can_fail;
 use super::seeded::{self, is_seeded};
 use super::{Lowering, Relation, Wanted, physical_field, physical_schema, planning};
+use crate::bind::guarded;
 use crate::error::SqlError;
 
 /// The hidden column's name: no SQL name has a space at its start.
@@ -224,7 +225,10 @@ pub(super) fn physical(expression: &Expr, names: &DFSchema) -> Result<Arc<dyn Ph
     }
     let physical = create_physical_expr(expression, names, &ExecutionProps::new(), &PhysicalPlanningContext::default())
         .map_err(planning)?;
-    checked(physical).map_err(SqlError::from)
+    let physical = physical
+        .transform_up(|part| Ok(guarded(&part).map_or_else(|| Transformed::no(part), Transformed::yes)))
+        .map_err(planning)?;
+    checked(physical.data).map_err(SqlError::from)
 }
 
 pub(super) fn column_at(schema: &SchemaRef, index: usize) -> Arc<dyn PhysicalExpr> {

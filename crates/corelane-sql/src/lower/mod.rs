@@ -16,6 +16,8 @@ mod seeded;
 mod sort;
 mod window;
 
+pub(crate) use self::origin::can_fail;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

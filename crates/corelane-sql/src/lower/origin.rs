@@ -12,7 +12,7 @@ use datafusion_expr::{Expr, Operator};
 use super::Wanted;
 
 /// Whether some row may make this expression fail. It errs on the side of yes.
-pub(super) fn can_fail(expression: &Expr) -> bool {
+pub(crate) fn can_fail(expression: &Expr) -> bool {
     let fails = |part: &Expr| {
         Ok(match part {
             Expr::Column(_) | Expr::Literal(_, _) | Expr::Alias(_) | Expr::Not(_) | Expr::TryCast(_) => false,

@@ -10,7 +10,7 @@ use datafusion_common::ScalarValue;
 use datafusion_expr::expr::WindowFunction;
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Window, WindowFrame, WindowFrameBound, WindowFrameUnits};
 
-use super::aggregate::Inputs;
+use super::aggregate::{Inputs, column_arguments};
 use super::calc::{column_at, named};
 use super::window::check_append;
 use super::{Lowering, Relation, Wanted, physical_schema};
@@ -168,28 +168,18 @@ fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<O
         }
         _ => {}
     }
-    let Some(aggregate) = aggregate_function(name) else {
+    let Some(mut aggregate) = aggregate_function(name) else {
         return Err(SqlError::new(format!("{} OVER is not supported yet", name.to_uppercase())));
     };
-    if params.distinct {
-        return Err(SqlError::new(format!("DISTINCT within {} OVER is not supported yet", name.to_uppercase())));
-    }
-    let mut arguments = Vec::new();
-    for argument in &params.args {
-        // COUNT(1) counts rows as COUNT(*) does; COUNT(NULL) counts none.
-        let of_rows = matches!(argument, Expr::Literal(value, _) if !value.is_null());
-        if aggregate == corelane_ops::AggregateFunction::Count && of_rows {
-            continue;
-        }
-        arguments.push(inputs.column(argument)?);
-    }
+    let arguments = column_arguments(&mut aggregate, params.args.clone(), params.distinct)?;
+    let arguments = arguments.iter().map(|argument| inputs.column(argument)).collect::<Result<Vec<_>, _>>()?;
     let types: Vec<_> = arguments.iter().map(|column| inputs.columns[*column].1.data_type().clone()).collect();
     let output = arrow::datatypes::Field::new(name, aggregate.return_type(&types)?, true);
     let filter = params.filter.as_ref().map(|filter| inputs.column(filter)).transpose()?;
     Ok(OverFunction::Aggregate(AggregateCall {
         function: aggregate,
         arguments,
-        distinct: false,
+        distinct: params.distinct,
         filter,
         order: Vec::new(),
         output: Arc::new(output),

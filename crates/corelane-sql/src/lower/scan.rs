@@ -14,7 +14,7 @@ use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{ChangelogMode, Node, NodeKind, OriginDetail, SourceSpec, WatermarkStrategy};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, ScalarValue};
-use datafusion_expr::{Cast, Expr, TableScan};
+use datafusion_expr::{Cast, Expr, Operator, TableScan};
 
 use super::calc::{physical, position_field, replace_columns};
 use super::origin::{can_fail, told_by};
@@ -173,8 +173,13 @@ fn split_shared(
     }
     let resolve = |column: &Column| definition(table, visible(column)?);
     let predicate = calc.predicate.as_ref().map(|predicate| replace_columns(predicate, resolve)).transpose()?;
+    let mut sure = Vec::new();
+    calc.columns.iter().for_each(|(expression, _)| surely_read(expression, &mut sure));
+    let sure: BTreeSet<usize> = sure.iter().filter_map(&visible).collect();
     let computed = |index: usize| matches!(table.columns[index].source, ColumnSource::Computed { .. });
-    let shared = uses.iter().any(|(index, count)| *count > 1 && computed(*index));
+    // What is read under conditions only may fail in rows for which they do not hold.
+    let guarded = |index: usize| computed(index) && !sure.contains(&index) && fails(table, index);
+    let shared = uses.iter().any(|(index, count)| *count > 1 && computed(*index) && !guarded(*index));
     if !shared {
         let inner = calc
             .columns
@@ -183,15 +188,21 @@ fn split_shared(
             .collect::<Result<_, SqlError>>()?;
         return Ok(SplitCalc { predicate, inner, outer: None });
     }
-    let inner: Vec<(Expr, FieldRef)> = uses
-        .keys()
+    let (guarded, plain): (Vec<usize>, Vec<usize>) = uses.keys().partition(|index| guarded(**index));
+    let below =
+        guarded.iter().filter_map(|index| definition(table, *index)).flat_map(|expression| columns_of(&expression));
+    let below: BTreeSet<usize> =
+        below.filter_map(|column| position_of(table, &column.name)).chain(plain.iter().copied()).collect();
+    let inner: Vec<(Expr, FieldRef)> = below
+        .iter()
         .filter_map(|index| Some((definition(table, *index)?, table.columns[*index].field.clone())))
         .map(|(expression, field)| (expression, physical_field(&field, field.name())))
         .collect();
     let fields: Vec<FieldRef> = inner.iter().map(|(_, field)| field.clone()).collect();
     let names = DFSchema::try_from(Schema::new(fields)).map_err(planning)?;
-    let unqualified = |column: &Column| {
-        visible(column).map(|index| Expr::Column(Column::new_unqualified(table.columns[index].field.name())))
+    let unqualified = |column: &Column| match visible(column)? {
+        index if guarded.contains(&index) => definition(table, index),
+        index => Some(Expr::Column(Column::new_unqualified(table.columns[index].field.name()))),
     };
     let outer = calc
         .columns
@@ -199,6 +210,35 @@ fn split_shared(
         .map(|(expression, field)| Ok((replace_columns(expression, unqualified)?, field.clone())))
         .collect::<Result<_, SqlError>>()?;
     Ok(SplitCalc { predicate, inner, outer: Some((names, outer)) })
+}
+
+fn fails(table: &Table, index: usize) -> bool {
+    definition(table, index).is_some_and(|expression| can_fail(&expression))
+}
+
+/// The columns that an expression reads in any row, whatever its conditions say.
+fn surely_read(expression: &Expr, read: &mut Vec<Column>) {
+    match expression {
+        Expr::Column(column) => read.push(column.clone()),
+        Expr::Case(case) => {
+            let first = case.when_then_expr.first().map(|(when, _)| when);
+            case.expr.iter().chain(first).for_each(|part| surely_read(part, read));
+        }
+        Expr::BinaryExpr(binary) if matches!(binary.op, Operator::And | Operator::Or) => {
+            surely_read(&binary.left, read);
+        }
+        Expr::ScalarFunction(call) => match call.func.conditional_arguments(&call.args) {
+            Some((sure, _)) => sure.into_iter().for_each(|part| surely_read(part, read)),
+            None => call.args.iter().for_each(|part| surely_read(part, read)),
+        },
+        other => {
+            let walked = other.apply_children(|part| {
+                surely_read(part, read);
+                Ok(TreeNodeRecursion::Continue)
+            });
+            walked.expect("collecting columns cannot fail");
+        }
+    }
 }
 
 fn columns_of(expression: &Expr) -> Vec<Column> {

@@ -2,7 +2,7 @@
 //!
 //! sqlparser knows most types, but not `ROW<..>`, `MAP<..>`, `MULTISET<..>`, `TIMESTAMP_LTZ` or
 //! `NOT NULL` inside a type. `ROW` becomes its `Struct`, whose field options carry `NOT NULL` and
-//! the comment; types it has no node for become `Custom` names.
+//! the comment, `MULTISET` a `Map`; types it has no node for become `Custom` names.
 
 use sqlparser::ast::{
     ArrayElemTypeDef, DataType, Expr, Ident, ObjectName, SqlOption, StructBracketKind, StructField, TimezoneInfo, Value,
@@ -15,7 +15,7 @@ use super::words::{Words, is_word, word};
 /// The field option that marks a field of a `ROW` as `NOT NULL`.
 pub(crate) const NOT_NULL: &str = "NOT NULL";
 pub(crate) const TIMESTAMP_LTZ: &str = "TIMESTAMP_LTZ";
-pub(crate) const MULTISET: &str = "MULTISET";
+const MULTISET: &str = "MULTISET";
 pub(crate) const RAW: &str = "RAW";
 
 /// What is expected where a word is no type.
@@ -41,7 +41,7 @@ pub(super) fn parse_data_type(parser: &mut Parser, depth_left: usize) -> Result<
             parser.expect_token(&Token::Lt)?;
             let element = parse_element(parser, depth_left)?;
             parser.expect_token(&Token::Gt)?;
-            multiset_of(&element)
+            multiset_of(element)
         }
         "MAP" if opens => {
             parser.advance_token();
@@ -77,7 +77,7 @@ pub(super) fn parse_data_type(parser: &mut Parser, depth_left: usize) -> Result<
         if parser.eat(&["ARRAY"]) {
             data_type = array_of(data_type);
         } else if parser.eat(&["MULTISET"]) {
-            data_type = multiset_of(&data_type);
+            data_type = multiset_of(data_type);
         } else {
             return Ok(data_type);
         }
@@ -89,8 +89,15 @@ fn array_of(element: DataType) -> DataType {
     DataType::Array(ArrayElemTypeDef::AngleBracket(Box::new(element)))
 }
 
-fn multiset_of(element: &DataType) -> DataType {
-    DataType::Custom(ObjectName::from(vec![Ident::new(MULTISET)]), vec![element.to_string()])
+/// A map to what cannot be written: counts.
+fn multiset_of(element: DataType) -> DataType {
+    let count = DataType::Custom(ObjectName::from(vec![Ident::new(MULTISET)]), Vec::new());
+    DataType::Map(Box::new(element), Box::new(count))
+}
+
+/// True if a map's values are the counts of a `MULTISET`.
+pub(crate) fn counts(value: &DataType) -> bool {
+    matches!(value, DataType::Custom(name, _) if *name == ObjectName::from(vec![Ident::new(MULTISET)]))
 }
 
 fn local_timestamp(precision: Option<u64>) -> DataType {

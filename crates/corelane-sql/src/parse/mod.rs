@@ -20,7 +20,7 @@ mod table_factor;
 mod tests;
 mod words;
 
-pub(crate) use data_type::{MULTISET, NOT_NULL, RAW, TIMESTAMP_LTZ};
+pub(crate) use data_type::{NOT_NULL, RAW, TIMESTAMP_LTZ, counts};
 pub use sqlparser::ast::ObjectName;
 
 pub use interval::{IntervalValue, interval_value};

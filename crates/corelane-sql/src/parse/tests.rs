@@ -246,6 +246,8 @@ fn types_round_trip() {
         "INTERVAL YEAR TO MONTH",
         "INTERVAL DAY TO SECOND",
         "ARRAY<ARRAY<INT>>",
+        "MULTISET<INT>",
+        "ARRAY<MULTISET<ROW<a STRING>>>",
         "MAP<STRING, ROW<a INT, b ARRAY<MAP<INT, DATE>>>>",
         "ROW<a INT NOT NULL, `b c` STRING, `d``e` DOUBLE>",
     ];
@@ -260,7 +262,6 @@ fn types_are_refused_by_name() {
     let types = [
         "STRNG",
         "TEXT",
-        "MULTISET<INT>",
         "DECIMAL(39, 0)",
         "DECIMAL(3, 4)",
         "TIMESTAMP(10)",

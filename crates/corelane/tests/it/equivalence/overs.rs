@@ -59,7 +59,7 @@ fn call(
     let over = window(&frame.clause);
     let argument = value(choices, scope, number, 1);
     let other = value(choices, scope, kind, 1);
-    match choices.below(if frame.by_rows && ordered { 9 } else { 6 }) {
+    match choices.below(if frame.by_rows && ordered { 11 } else { 8 }) {
         0 => (sql!("COUNT(*){} {}", filter, over), Kind::Long),
         1 => (sql!("COUNT({}){} {}", argument, filter, over), Kind::Long),
         2 => (sql!("SUM({}){} {}", argument, filter, over), number),
@@ -72,8 +72,10 @@ fn call(
             let count = sql!("COUNT({}){} {}", argument, filter, over).oracle;
             (Sql { ours: average, oracle: format!("({sum} / NULLIF({count}, 0))") }, Kind::Long)
         }
-        6 => (two!("FIRST_VALUE({}) {}", "first_value({}) IGNORE NULLS {}", other, over), kind),
-        7 => (two!("LAST_VALUE({}) {}", "last_value({}) IGNORE NULLS {}", other, over), kind),
+        6 => (sql!("COUNT(DISTINCT {}){} {}", other, filter, over), Kind::Long),
+        7 => (sql!("SUM(DISTINCT {}){} {}", value(choices, scope, Kind::Long, 1), filter, over), Kind::Long),
+        8 => (two!("FIRST_VALUE({}) {}", "first_value({}) IGNORE NULLS {}", other, over), kind),
+        9 => (two!("LAST_VALUE({}) {}", "last_value({}) IGNORE NULLS {}", other, over), kind),
         _ => {
             let plain = window(&same(""));
             match choices.below(2) {
