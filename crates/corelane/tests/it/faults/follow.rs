@@ -24,7 +24,98 @@ fn a_growing_file() {
     assert_eq!([running.line(), running.line()], ["+I[three]", "+I[four]"]);
     running.signal(libc::SIGINT);
     let ran = running.finish(&place);
-    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (130, "", ""));
+    assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
+    expect![[r#"
+        1 unfinished record left out (in.csv, line 5)
+    "#]]
+    .assert_eq(&ran.stderr);
+}
+
+/// What never ended is no bad row, but it is told of, and kept where bad rows are.
+#[test]
+fn records_that_never_end() {
+    for workers in ["1", "2"] {
+        let place = Place::new();
+        std::fs::create_dir(place.path("in")).expect("a folder");
+        place.write("in/1.csv", b"one,1\n\"two\nlines");
+        place.write("in/2.csv", b"three,3\nfour,");
+        place.write("in/3.csv", b"five,5\n");
+        place.write("in/4.csv.gz", &super::gzip(&b"six,6\n".repeat(9))[..22]);
+        let options = format!("{FOLLOW}, 'on-error' = 'dead-letter', 'dead-letter.path' = 'dead.json'");
+        let sql = table("a STRING, b INT", "csv", "in", &options) + "SELECT a FROM t WHERE a <> 'six'";
+        let mut running = Running::start(place.command(&["run", "-c", &sql, "--workers", workers, "--driver=threads"]));
+        let mut lines = [running.line(), running.line(), running.line(), running.line()];
+        lines[1..].sort();
+        assert_eq!(lines, ["a", "five", "one", "three"]);
+        // All have been read to their ends by the time that what comes next has.
+        place.append("in/3.csv", "seven,7\neight");
+        assert_eq!(running.line(), "seven");
+        place.write("in/5.csv", b"nine,9\n");
+        assert_eq!(running.line(), "nine");
+        running.signal(libc::SIGTERM);
+        let ran = running.finish(&place);
+        assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
+        expect![[r#"
+            4 unfinished records left out (one of them: in/1.csv, line 2)
+        "#]]
+        .assert_eq(&ran.stderr);
+        let dead = place.read("dead.json");
+        let mut dead: Vec<&str> = dead.lines().collect();
+        dead.sort();
+        expect![[r#"
+        "#]]
+        .assert_eq(&(dead.join("\n") + "\n"));
+    }
+}
+
+#[test]
+fn a_record_whose_file_is_replaced_before_it_ends() {
+    let place = Place::with(&[("in.csv", "one\ntw")]);
+    let mut running = follow(&place, "in.csv");
+    assert_eq!(running.line(), "+I[one]");
+    place.write("new", b"first\n");
+    std::fs::rename(place.path("new"), place.path("in.csv")).expect("the same folder");
+    assert_eq!(running.line(), "+I[first]");
+    running.signal(libc::SIGINT);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
+    expect![[r#"
+        1 unfinished record left out (in.csv, line 2)
+    "#]]
+    .assert_eq(&ran.stderr);
+}
+
+/// Nobody wanted more: what is not read is nobody's loss.
+#[test]
+fn a_limit_leaves_nothing_out() {
+    let place = Place::with(&[("in.csv", "1\n2\n3\n4")]);
+    let sql = table("a BIGINT", "csv", "in.csv", FOLLOW) + "SELECT a FROM t LIMIT 3";
+    place.answers(&sql, expect![[r#"
+        a
+        1
+        2
+        3
+    "#]]);
+}
+
+#[test]
+fn standard_input_that_is_stopped() {
+    let place = Place::new();
+    let sql = table("a STRING", "csv", "-", "'on-error' = 'dead-letter', 'dead-letter.path' = 'dead.json'") + "SELECT a FROM t";
+    let mut running = Running::start(place.sql(&sql, &["--format", "changelog"]));
+    running.type_in("one\ntw");
+    assert_eq!(running.line(), "+I[one]");
+    running.signal(libc::SIGINT);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
+    expect![[r#"
+        1 unfinished record left out (-, line 2)
+    "#]]
+    .assert_eq(&ran.stderr);
+    expect![[r#"
+        {"position":"line 2","raw":"tw","reason":"the record never ended: the job was stopped before the rest of it came","source":"-","table":"t"}
+    "#]]
+    .assert_eq(&place.read("dead.json"));
 }
 
 #[test]
@@ -124,7 +215,7 @@ fn files_of_one_time_that_are_there_already() {
     assert_eq!(running.line(), "+I[2024-01-01 00:00:00.000, 2]");
     running.signal(libc::SIGINT);
     let ran = running.finish(&place);
-    assert_eq!((ran.code, ran.stderr.as_str()), (130, ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (130, "1 unfinished record left out (in/3.csv, line 1)\n"));
 }
 
 /// Workers without a file do not hold time back; a signal ends the input, and with it open windows.
