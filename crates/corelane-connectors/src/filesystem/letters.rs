@@ -50,9 +50,10 @@ pub fn check_dead_letters(tables: &[TableUse<'_>]) -> Result<()> {
 pub fn check_standard_input(tables: &[TableUse<'_>]) -> Result<()> {
     let mut readers = tables.iter().filter(|table| !table.written && table.path.is_some_and(is_standard_input));
     let (Some(first), Some(second)) = (readers.next(), readers.next()) else { return Ok(()) };
-    let tables = match first.table == second.table {
-        true => format!("table '{}' is read twice", first.table),
-        false => format!("tables '{}' and '{}' are both read", first.table, second.table),
+    let tables = if first.table == second.table {
+        format!("table '{}' is read twice", first.table)
+    } else {
+        format!("tables '{}' and '{}' are both read", first.table, second.table)
     };
     Err(Error::invalid(format!("standard input can be read once, and {tables}"))
         .with_hint("write it to a file first and read that"))

@@ -128,10 +128,10 @@ fn headers_that_name_no_column() {
         expect![[r#"
             id,BIGINT,TRUE,"","",""
             f1,BIGINT,TRUE,"","",""
-            f2,BIGINT,TRUE,"","",""
             f3,BIGINT,TRUE,"","",""
+            f2,BIGINT,TRUE,"","",""
             f4,BIGINT,TRUE,"","",""
-            id,f1,f2,f3,f4
+            id,f1,f3,f2,f4
             1,2,3,4,5
             n
             1
