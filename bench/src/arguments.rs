@@ -73,6 +73,11 @@ pub enum Command {
     Skew(SkewArguments),
     /// What the program costs when nothing happens, and how soon it gives a first row
     Idle(IdleArguments),
+    /// The most memory that the program takes: a long file, and many keys; fails above the bars
+    Memory(MemoryArguments),
+    /// Starts a program and writes the most memory that it had
+    #[command(hide = true)]
+    Peak(PeakArguments),
     /// Every benchmark on little data, to see that the answers are right
     Smoke,
     /// Show a file of results as a table or plot; without arguments, list the ways to show one
@@ -129,7 +134,7 @@ pub struct LatencyArguments {
     #[arg(long, value_delimiter = ',', default_value = "0.1,0.5,0.8", value_parser = share)]
     pub loads: Vec<f64>,
     /// How long each load lasts
-    #[arg(long, default_value_t = 5.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 5.0, value_parser = above_zero)]
     pub seconds: f64,
     /// Rows of the run that finds the most
     #[arg(long, default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -152,11 +157,36 @@ pub struct IdleArguments {
     #[arg(long)]
     pub program: Option<PathBuf>,
     /// How long to look at a job that has nothing to do
-    #[arg(long, default_value_t = 10.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 10.0, value_parser = above_zero)]
     pub seconds: f64,
     /// How often to start the program on a small file
     #[arg(long, default_value_t = 100, value_parser = positive)]
     pub starts: usize,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct MemoryArguments {
+    /// The program; the one beside this one if none is given
+    #[arg(long)]
+    pub program: Option<PathBuf>,
+    /// Size of the file of JSON lines, in GB
+    #[arg(long, default_value_t = 10.0, value_parser = above_zero)]
+    pub json_gb: f64,
+    /// Write that file here and keep it, or read it if it is there
+    #[arg(long)]
+    pub file: Option<PathBuf>,
+    /// Distinct keys of the query that groups
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub keys: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PeakArguments {
+    /// The file that is told the bytes
+    pub peak: PathBuf,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -164,7 +194,7 @@ fn share(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "a number above 0 and up to 1 is needed".to_owned())
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+fn above_zero(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| 0.0 < *number && number.is_finite());
     number.ok_or_else(|| "a number above 0 is needed".to_owned())
 }

@@ -21,11 +21,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 /// # Errors
 /// If the program cannot be run or gives wrong rows.
 pub fn measure(arguments: &IdleArguments) -> Result<Results> {
-    let program = match &arguments.program {
-        Some(program) => program.clone(),
-        None => program_beside_this()?,
-    };
-    ensure!(program.is_file(), "there is no program at {}; build it, or say --program", program.display());
+    let program = program(arguments.program.as_deref())?;
     let folder = tempfile::tempdir().context("cannot make a directory for the input")?;
     let input = folder.path().join("rows.csv");
     let rows: String = (0..SMALL_ROWS).map(|row| format!("{row},{}\n", row * 2)).collect();
@@ -64,6 +60,16 @@ pub fn table(results: &Results) -> Table {
     table.note(format!("{} starts.", starts.unwrap_or(0)));
     table.note(results.measured_on());
     table
+}
+
+/// The program to measure.
+///
+/// # Errors
+/// If it is not there.
+pub fn program(given: Option<&Path>) -> Result<PathBuf> {
+    let program = given.map_or_else(program_beside_this, |given| Ok(given.to_owned()))?;
+    ensure!(program.is_file(), "there is no program at {}; build it, or say --program", program.display());
+    Ok(program)
 }
 
 /// Where a build of the whole workspace puts the program.

@@ -20,6 +20,7 @@ mod idle;
 mod latency;
 mod market_data;
 mod measure;
+mod memory;
 mod nexmark;
 mod oracle;
 mod peers;
@@ -39,7 +40,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::arguments::{
-    Arguments, Command, DecodeArguments, IdleArguments, LatencyArguments, Measured, NexmarkArguments,
+    Arguments, Command, DecodeArguments, IdleArguments, LatencyArguments, Measured, MemoryArguments, NexmarkArguments,
 };
 use crate::contrast::ContrastArguments;
 use crate::results::Results;
@@ -88,6 +89,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Skew(arguments) => skew::measure(arguments)?,
         Command::Data { folder, events, size } => return data::write_all(folder, *events, *size),
         Command::Idle(arguments) => idle::measure(arguments)?,
+        Command::Memory(arguments) => memory::measure(arguments)?,
+        Command::Peak(arguments) => return memory::peak::write(arguments),
         Command::Smoke => smoke()?,
         Command::Render { view: Some(view), file: Some(file) } => {
             print!("{}", render::render(view, file)?);
@@ -144,6 +147,7 @@ fn smoke() -> Result<Results> {
     // A build of the benchmarks alone has no program beside them.
     if idle::program_beside_this()?.is_file() {
         parts.push(idle::measure(&IdleArguments { program: None, seconds: 0.1, starts: 2 })?);
+        parts.push(memory::measure(&MemoryArguments { program: None, json_gb: 0.01, file: None, keys: 50_000 })?);
     }
     results.points.extend(parts.into_iter().flat_map(|part| part.points));
     Ok(results)

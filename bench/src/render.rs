@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::results::Results;
 use crate::results::table::Table;
-use crate::{contrast, idle, latency, peers, report, scaling, skew};
+use crate::{contrast, idle, latency, memory, peers, report, scaling, skew};
 
 /// One way to show results.
 pub struct View {
@@ -114,6 +114,13 @@ const VIEWS: &[View] = &[
         format: Format::Markdown,
         show: |results| idle::table(results).markdown(),
     },
+    View {
+        name: "memory-table",
+        benchmark: Some("memory"),
+        help: "the most memory that the program takes, beside what it may",
+        format: Format::Markdown,
+        show: |results| memory::table(results).markdown(),
+    },
 ];
 
 /// What is printed at the end of a benchmark.
@@ -123,6 +130,7 @@ pub fn table(results: &Results) -> Table {
         "contrast" => contrast::view::table(results),
         "latency" => latency::table(results),
         "idle" => idle::table(results),
+        "memory" => memory::table(results),
         "skew" => skew::table(results),
         _ => report::table(results),
     }

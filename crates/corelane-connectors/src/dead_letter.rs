@@ -1,4 +1,4 @@
-//! Where bad and late rows go: counted always, and failed, skipped or kept as the table's policy says.
+//! Where bad, late and unfinished rows go: counted always, and failed, skipped or kept as the table's policy says.
 //!
 //! A dead letter is one line of JSON, appended with a single write on a descriptor opened for
 //! append, so that workers (and jobs) can share one file without tearing each other's lines, and
@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use corelane_stream::limits::BAD_ROW_BYTES_MAX;
 use corelane_stream::wording::io_reason;
@@ -22,17 +22,21 @@ use crate::base64;
 /// Raw bytes of a bad row that are shown in an error message.
 const SHOWN_BYTES_MAX: usize = 120;
 
-/// Bad and late rows of one table, over all workers.
+/// Bad and late rows of one table, and records that never ended, over all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowErrorCounts {
     pub bad: u64,
     pub late: u64,
+    pub unfinished: u64,
 }
 
 #[derive(Debug, Default)]
 struct SharedCounts {
     bad: AtomicU64,
     late: AtomicU64,
+    unfinished: AtomicU64,
+    /// Where one of the unfinished records is: the least of their places, whichever worker came first.
+    unfinished_at: Mutex<Option<String>>,
 }
 
 /// Opens dead-letter files and counts bad and late rows by table.
@@ -48,18 +52,32 @@ impl FileRowErrors {
 
     /// What has been counted so far, by table, over all workers.
     pub fn counts(&self) -> BTreeMap<String, RowErrorCounts> {
-        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let tables = lock(&self.tables);
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         tables
             .iter()
-            .map(|(table, counts)| (table.clone(), RowErrorCounts { bad: read(&counts.bad), late: read(&counts.late) }))
+            .map(|(table, counts)| {
+                let (bad, late, unfinished) = (read(&counts.bad), read(&counts.late), read(&counts.unfinished));
+                (table.clone(), RowErrorCounts { bad, late, unfinished })
+            })
             .collect()
     }
 
+    /// The place of one of the unfinished records, if there are any: `in.csv, line 3`.
+    pub fn unfinished_at(&self) -> Option<String> {
+        let tables = lock(&self.tables);
+        let place = |counts: &Arc<SharedCounts>| lock(&counts.unfinished_at).clone();
+        tables.values().filter_map(place).min()
+    }
+
     fn shared(&self, table: &str) -> Arc<SharedCounts> {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = lock(&self.tables);
         Arc::clone(tables.entry(table.to_owned()).or_default())
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RowErrorsFactory for FileRowErrors {
@@ -103,6 +121,18 @@ impl RowErrors for TableRowErrors {
         match self.policy.late_rows {
             LateRows::Drop => Ok(()),
             LateRows::DeadLetter => self.keep(row),
+        }
+    }
+
+    fn unfinished(&self, row: &BadRow<'_>) -> Result<()> {
+        self.counts.unfinished.fetch_add(1, Ordering::Relaxed);
+        let place = row.position.map_or(row.source.to_owned(), |position| format!("{}, {position}", row.source));
+        let mut known = lock(&self.counts.unfinished_at);
+        *known = known.take().into_iter().chain([place]).min();
+        drop(known);
+        match self.policy.on_error {
+            OnError::Fail | OnError::Skip => Ok(()),
+            OnError::DeadLetter => self.keep(row),
         }
     }
 }
@@ -203,7 +233,7 @@ mod tests {
             .assert_eq(&error.to_string());
         expect!["set 'on-error' = 'skip' or 'dead-letter' to go on without such rows"]
             .assert_eq(error.hint().expect("has a hint"));
-        assert_eq!(errors.counts()["trades"], RowErrorCounts { bad: 1, late: 0 });
+        assert_eq!(errors.counts()["trades"], RowErrorCounts { bad: 1, ..RowErrorCounts::default() });
     }
 
     #[test]
@@ -222,7 +252,7 @@ mod tests {
             {"position":null,"raw":"old","reason":"expected ':'","source":"in.json","table":"trades"}
         "#]]
         .assert_eq(&std::fs::read_to_string(&path).expect("reads"));
-        assert_eq!(errors.counts()["trades"], RowErrorCounts { bad: 2, late: 1 });
+        assert_eq!(errors.counts()["trades"], RowErrorCounts { bad: 2, late: 1, unfinished: 0 });
     }
 
     #[test]

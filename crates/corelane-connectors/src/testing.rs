@@ -50,6 +50,10 @@ impl RowErrors for NoRowErrors {
     fn late(&self, _: &BadRow<'_>) -> Result<()> {
         Ok(())
     }
+
+    fn unfinished(&self, _: &BadRow<'_>) -> Result<()> {
+        Ok(())
+    }
 }
 
 pub(crate) fn sink_context(worker: usize, workers: usize, clock: &Arc<ManualClock>) -> SinkContext {

@@ -178,6 +178,10 @@ impl RowErrors for RejectedRows {
         self.rejected.0.lock().expect("one thread").push(late);
         Ok(())
     }
+
+    fn unfinished(&self, _: &BadRow<'_>) -> Result<()> {
+        unreachable!("only sources have records that do not end")
+    }
 }
 
 /// The row, behind the place where it lies if that is known.

@@ -140,6 +140,17 @@ impl SourceTask {
         Ok(true)
     }
 
+    /// Ends the source where it is because somebody wants that, and has it tell what it leaves unfinished.
+    ///
+    /// # Errors
+    /// If that cannot be told, or as for `drain`.
+    pub fn stop(&mut self, context: &mut TaskContext<'_>) -> Result<bool> {
+        if let Some(source) = self.source.as_mut().filter(|_| self.state != State::Finished) {
+            source.stop()?;
+        }
+        self.drain(context)
+    }
+
     /// Ends the source where it is, as if its input ended there.
     ///
     /// # Errors

@@ -204,7 +204,8 @@ impl Worker {
             moved |= self.run_tasks(now_ns)?;
             moved |= match order {
                 Order::Run => self.poll_sources(now_ns)?,
-                Order::Drain | Order::Cancel => self.drain_sources(now_ns)?,
+                Order::Drain => self.end_sources(now_ns, SourceTask::stop)?,
+                Order::Cancel => self.end_sources(now_ns, SourceTask::drain)?,
             };
             worked |= moved;
             if !moved || quota_ends_ns <= *now_ns {
@@ -298,12 +299,16 @@ impl Worker {
         Ok(false)
     }
 
-    fn drain_sources(&mut self, now_ns: &mut u64) -> Result<bool> {
-        let mut drained = false;
+    fn end_sources(
+        &mut self,
+        now_ns: &mut u64,
+        end: fn(&mut SourceTask, &mut TaskContext<'_>) -> Result<bool>,
+    ) -> Result<bool> {
+        let mut ended = false;
         for position in 0..self.sources.len() {
-            drained |= self.with_source(self.sources[position], now_ns, SourceTask::drain)?;
+            ended |= self.with_source(self.sources[position], now_ns, end)?;
         }
-        Ok(drained)
+        Ok(ended)
     }
 
     /// Tells operators, sources and sinks of time that has passed.

@@ -163,6 +163,8 @@ impl RunningJob {
             rows_out,
             late_rows: counts.values().map(|count| count.late).sum(),
             bad_rows: counts.values().map(|count| count.bad).sum(),
+            unfinished_records: counts.values().map(|count| count.unfinished).sum(),
+            unfinished_at: row_errors.unfinished_at(),
             driver: report.driver.name(),
             hops: DurationSummary::of(&report.hops()),
             latency: DurationSummary::of(&report.latency()),
@@ -190,6 +192,10 @@ pub struct JobReport {
     pub rows_out: u64,
     pub late_rows: u64,
     pub bad_rows: u64,
+    /// Records that had begun when the job was stopped, or their file replaced, and never ended.
+    pub unfinished_records: u64,
+    /// Where one of them is, if there are any.
+    pub unfinished_at: Option<String>,
     pub driver: &'static str,
     /// Messages that went through a ring, from entering it to being read.
     pub hops: DurationSummary,

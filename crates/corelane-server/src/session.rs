@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use corelane_connectors::FileRowErrors;
-use corelane_connectors::filesystem::{TableUse, check_dead_letters};
+use corelane_connectors::filesystem::{TableUse, check_dead_letters, check_standard_input};
 use corelane_runtime::{JobSetup, MachineFacts, RuntimeConfig, probe};
 use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, parse_script};
 use corelane_sql::{Catalog, Functions, PlanOptions, Planner, Relation, SqlError, explain};
@@ -428,8 +428,9 @@ impl Session {
         self.run(dataflow, None)
     }
 
-    /// Checks that no dead letters go where this job reads or writes rows.
-    fn check_dead_letters(&self, dataflow: &Dataflow) -> Result<()> {
+    /// Checks that no dead letters go where this job reads or writes rows, and that nothing is read twice that
+    /// can be read but once.
+    fn check_files(&self, dataflow: &Dataflow) -> Result<()> {
         let tables: Vec<TableUse<'_>> = dataflow
             .nodes
             .iter()
@@ -453,11 +454,12 @@ impl Session {
                 Some(TableUse { table: name, path: path.filter(|_| of_files), policy, written })
             })
             .collect();
-        check_dead_letters(&tables)
+        check_dead_letters(&tables)?;
+        check_standard_input(&tables)
     }
 
     fn run(&mut self, dataflow: Dataflow, result: Option<QueryResult>) -> Result<Answer, Stop> {
-        self.check_dead_letters(&dataflow)?;
+        self.check_files(&dataflow)?;
         match self.effect {
             Effect::Explain => return Ok(Answer::Text(explain(&dataflow, self.workers))),
             Effect::Check => return Ok(Answer::Done("the plan is fine".to_owned())),

@@ -91,6 +91,13 @@ pub trait RowErrors {
     /// # Errors
     /// `ErrorKind::Io` if the dead letter cannot be written.
     fn late(&self, row: &BadRow<'_>) -> Result<()>;
+
+    /// Counts a record that was begun and never ended. It is not bad, as far as one can tell: it
+    /// fails no job, and is written where bad rows are.
+    ///
+    /// # Errors
+    /// `ErrorKind::Io` if the dead letter cannot be written.
+    fn unfinished(&self, row: &BadRow<'_>) -> Result<()>;
 }
 
 /// Opens the place where bad rows go; handed to the job by whoever owns files.

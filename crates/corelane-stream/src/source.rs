@@ -68,6 +68,15 @@ pub trait Source {
         false
     }
 
+    /// Called once where reading is stopped though there may be more to come. What was begun and has
+    /// not ended will not be a row of this job: the source tells its `RowErrors` of it.
+    ///
+    /// # Errors
+    /// If the dead letter cannot be written.
+    fn stop(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// What is left to read, positions included.
     fn snapshot(&self) -> Vec<Split>;
 

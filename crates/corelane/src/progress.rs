@@ -130,6 +130,11 @@ fn summary_line(report: &JobReport, summary: Summary) -> Option<String> {
     if report.bad_rows != 0 {
         parts.push(format!("{} bad", quantity::rows(report.bad_rows)));
     }
+    if let Some(place) = &report.unfinished_at {
+        let count = report.unfinished_records;
+        let (records, among) = if count == 1 { ("record", "") } else { ("records", "one of them: ") };
+        parts.push(format!("{} unfinished {records} left out ({among}{place})", quantity::thousands(count)));
+    }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
@@ -149,6 +154,14 @@ mod tests {
             summary_line(&report, Summary::Whole).as_deref(),
             Some("2,000,000 rows in, 200 out, 2.00 s, 1.0 M rows/s, 1 row late, 1,200 rows bad")
         );
+        let unfinished = |count| JobReport {
+            unfinished_records: count,
+            unfinished_at: Some("in.csv, line 3".into()),
+            ..JobReport::default()
+        };
+        let told = |count| summary_line(&unfinished(count), Summary::Losses);
+        assert_eq!(told(1).as_deref(), Some("1 unfinished record left out (in.csv, line 3)"));
+        assert_eq!(told(1_200).as_deref(), Some("1,200 unfinished records left out (one of them: in.csv, line 3)"));
     }
 
     #[test]

@@ -94,6 +94,7 @@ fn job(report: &JobReport) -> Value {
         "rows_out": report.rows_out,
         "late_rows": report.late_rows,
         "bad_rows": report.bad_rows,
+        "unfinished_records": report.unfinished_records,
         "latency": summary(&report.latency),
         "hops": summary(&report.hops),
         "workers": report.workers.iter().map(worker).collect::<Vec<_>>(),
@@ -154,6 +155,8 @@ mod tests {
             rows_out: 200,
             late_rows: 0,
             bad_rows: 3,
+            unfinished_records: 0,
+            unfinished_at: None,
             driver: "threads",
             hops: DurationSummary::default(),
             latency: DurationSummary {
@@ -210,6 +213,7 @@ mod tests {
                 },
                 "rows_in": 1000000,
                 "rows_out": 200,
+                "unfinished_records": 0,
                 "workers": [
                   {
                     "batches": 123,

@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 
 use super::layout::FILES_MAX;
 use super::listing::{FileInfo, is_glob, list};
-use super::source::RowBuilder;
+use super::source::{RowBuilder, STOPPED};
 use super::split::{file_of_state, file_state, range_of_state, range_state};
-use super::text::{Compression, Range, Step, TextReader};
+use super::text::{Compression, Range, Step, TextReader, Unfinished};
 use crate::format::decode::Decoder;
 
 /// Makes the lanes of a table; each knows all files there are, for their ordinals.
@@ -50,7 +50,13 @@ struct Tail {
     seen_bytes: u64,
     /// Tells these bytes from others; `None` before the file was first read to its end.
     mark: Option<u64>,
+    /// What stood behind its last newline when it was last read to its end. It is kept, since it is
+    /// to be told of even if the file is no longer there; a snapshot has no need of it.
+    unfinished: Option<Unfinished>,
 }
+
+/// Why the last record of a file is not read whose name stands for other bytes, or none, by now.
+const REPLACED: &str = "the record never ended: its file was removed, replaced or written over";
 
 /// Bytes at either end of what was read that tell whether a file was written over.
 const MARK_BYTES: u64 = 4 << 10;
@@ -68,7 +74,7 @@ fn mark(path: &str, seen_bytes: u64) -> Option<u64> {
 
 impl Tail {
     fn new(file: FileInfo) -> Self {
-        Tail { file, range: Range::WHOLE, seen_bytes: 0, mark: None }
+        Tail { file, range: Range::WHOLE, seen_bytes: 0, mark: None, unfinished: None }
     }
 
     /// Whether the name stands for other bytes than those that were read, as far as a listing tells.
@@ -116,20 +122,21 @@ impl Lane {
         let tails = state["files"].as_array().ok_or_else(foreign)?.iter().map(|state| {
             let file = file_of_state(&state["file"])?;
             let (seen_bytes, mark) = (state["seen_bytes"].as_u64()?, state["mark"].as_u64());
-            let tail = Tail { file, range: range_of_state(&state["range"])?, seen_bytes, mark };
+            let tail = Tail { range: range_of_state(&state["range"])?, seen_bytes, mark, ..Tail::new(file) };
             Some((tail.file.path.clone(), tail))
         });
         let known = tails.collect::<Option<_>>().ok_or_else(foreign)?;
         Ok(Lane { lane: number("lane")?, lanes: number("lanes")?.max(1), known })
     }
 
-    /// Takes in what a listing found.
-    fn see(&mut self, listed: &[FileInfo]) -> Result<()> {
+    /// Takes in what a listing found; `lost` gets the records whose ends will not come any more.
+    fn see(&mut self, listed: &[FileInfo], lost: &mut Vec<(String, Unfinished)>) -> Result<()> {
         let mut new: Vec<&FileInfo> = vec![];
         for file in listed {
             match self.known.get_mut(&file.path) {
                 Some(tail) => {
                     if tail.is_replaced(file) {
+                        lost.extend(tail.unfinished.take().map(|record| (file.path.clone(), record)));
                         *tail = Tail::new(tail.file.clone());
                     }
                     tail.file = FileInfo { ordinal: tail.file.ordinal, ..file.clone() };
@@ -225,7 +232,11 @@ impl FollowingSource {
             Err(_) if !is_glob(&self.path) && !std::path::Path::new(&self.path).exists() => vec![],
             Err(error) => return Err(error),
         };
-        self.lanes.iter_mut().try_for_each(|lane| lane.see(&files))?;
+        let mut lost = vec![];
+        self.lanes.iter_mut().try_for_each(|lane| lane.see(&files, &mut lost))?;
+        for (path, record) in &lost {
+            self.rows.tell_unfinished(path, record, REPLACED)?;
+        }
         self.vacant = !self.lanes.iter().any(Lane::owns_any);
         Ok(())
     }
@@ -244,7 +255,10 @@ impl FollowingSource {
             let (reader, compressed) = match opened {
                 Ok(opened) => opened,
                 Err(_) if !std::path::Path::new(&file.path).exists() => {
-                    share.known.remove(&file.path);
+                    let gone = share.known.remove(&file.path);
+                    if let Some(record) = gone.and_then(|tail| tail.unfinished) {
+                        self.rows.tell_unfinished(&file.path, &record, REPLACED)?;
+                    }
                     return self.open_next();
                 }
                 Err(error) => return Err(error),
@@ -266,6 +280,7 @@ impl FollowingSource {
         let Some(Followed { lane, file, reader, compressed }) = &self.reading else { return };
         let Some(tail) = self.lanes[*lane].known.get_mut(&file.path) else { return };
         tail.range = reader.rest();
+        tail.unfinished = reader.unfinished_record().filter(|_| ended);
         if ended {
             tail.seen_bytes = if *compressed { tail.file.size } else { tail.file.size.max(reader.read_to()) };
             tail.mark = mark(&tail.file.path, tail.seen_bytes);
@@ -302,6 +317,15 @@ impl Source for FollowingSource {
 
     fn is_vacant(&self) -> bool {
         self.vacant
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        for tail in self.lanes.iter().flat_map(|lane| lane.known.values()) {
+            if let Some(record) = &tail.unfinished {
+                self.rows.tell_unfinished(&tail.file.path, record, STOPPED)?;
+            }
+        }
+        Ok(())
     }
 
     fn snapshot(&self) -> Vec<Split> {

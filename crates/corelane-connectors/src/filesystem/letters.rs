@@ -1,4 +1,5 @@
-//! Dead letters must not be mixed into files that are read or written as rows.
+//! What the tables of a job do to each other's files: dead letters must not be mixed into files that
+//! are read or written as rows, and standard input has one reader.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -42,11 +43,31 @@ pub fn check_dead_letters(tables: &[TableUse<'_>]) -> Result<()> {
     Ok(())
 }
 
+/// Checks that standard input, which can be read but once, is read by one scan of a job.
+///
+/// # Errors
+/// If it is read by several: each of its rows would go to one of them only.
+pub fn check_standard_input(tables: &[TableUse<'_>]) -> Result<()> {
+    let mut readers = tables.iter().filter(|table| !table.written && table.path.is_some_and(is_standard_input));
+    let (Some(first), Some(second)) = (readers.next(), readers.next()) else { return Ok(()) };
+    let tables = if first.table == second.table {
+        format!("table '{}' is read twice", first.table)
+    } else {
+        format!("tables '{}' and '{}' are both read", first.table, second.table)
+    };
+    Err(Error::invalid(format!("standard input can be read once, and {tables}"))
+        .with_hint("write it to a file first and read that"))
+}
+
+fn is_standard_input(path: &str) -> bool {
+    path.strip_prefix("file://").unwrap_or(path) == "-"
+}
+
 fn holds(path: &str, letters: &Path, written: bool) -> bool {
-    let path = path.strip_prefix("file://").unwrap_or(path);
-    if path == "-" {
+    if is_standard_input(path) {
         return false;
     }
+    let path = path.strip_prefix("file://").unwrap_or(path);
     let (path_there, letters_there) = (resolved(Path::new(path)), resolved(letters));
     if letters_there.starts_with(&path_there) {
         return true;

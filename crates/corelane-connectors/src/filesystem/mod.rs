@@ -21,7 +21,7 @@ use corelane_stream::{Connector, Error, OptionDef, Result, SinkSpec, SourceSpec,
 use crate::format::decode::value::TimestampStyle;
 use crate::format::{CsvOptions, DECODE_OPTIONS, FormatOptions, infer};
 use crate::options::Options;
-pub use letters::{TableUse, check_dead_letters};
+pub use letters::{TableUse, check_dead_letters, check_standard_input};
 pub use parquet::is_reading_guarded;
 use sink::{FilesystemSinkSpec, sink_options};
 use source::FilesystemSource;
@@ -115,7 +115,15 @@ impl Connector for FilesystemConnector {
                 let schema = infer::infer_csv(&file.path, &sample, at_end, &csv)?;
                 Ok(Arc::new(source::with_csv(&schema, header, delimiter)))
             }
-            FormatOptions::Parquet => Ok(parquet::ParquetFile::open(&file.path)?.table_schema()),
+            FormatOptions::Parquet => {
+                let schema = parquet::ParquetFile::open(&file.path)?.table_schema();
+                let mut names = schema.fields().iter().map(|field| field.name());
+                match names.find(|name| schema.fields().iter().filter(|field| field.name() == *name).count() > 1) {
+                    None => Ok(schema),
+                    Some(name) => Err(Error::invalid(format!("'{}' has several columns named '{name}'", file.path))
+                        .with_hint("write the file again with a name of its own for each column")),
+                }
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ use super::parquet::{ParquetFile, RowGroup};
 use super::partition_values::PartitionNames;
 use super::split::{self, FileSplit, RANGE_BYTES};
 use super::stdin::StdinReader;
-use super::text::{Compression, Step, TextReader};
+use super::text::{Compression, Step, TextReader, Unfinished};
 use crate::format::FormatOptions;
 use crate::format::decode::value::TimestampStyle;
 use crate::format::decode::{self, BadRecord, Decoder, Rows};
@@ -38,6 +38,9 @@ use crate::origins::Origins;
 const HEADER_KEY: &str = "corelane.csv.header";
 const DELIMITER_KEY: &str = "corelane.csv.field-delimiter";
 const TIMES_KEY: &str = "corelane.json.times";
+
+/// Why the last record of a followed input is not read.
+pub(crate) const STOPPED: &str = "the record never ended: the job was stopped before the rest of it came";
 
 /// Marks the schema of a CSV table as inferred from files with or without a header and with this delimiter.
 pub(crate) fn with_csv(schema: &Schema, header: bool, delimiter: u8) -> Schema {
@@ -261,6 +264,15 @@ impl RowBuilder {
         step
     }
 
+    /// Tells of a record that will not be read to its end.
+    ///
+    /// # Errors
+    /// If the dead letter cannot be written.
+    pub fn tell_unfinished(&self, source: &str, record: &Unfinished, reason: &str) -> Result<()> {
+        let Unfinished { position, raw } = record;
+        self.row_errors.unfinished(&BadRow { source, position: Some(*position), raw, reason })
+    }
+
     /// Takes the rows that the decoder holds; `None` if it holds none.
     ///
     /// # Errors
@@ -436,6 +448,13 @@ impl Source for FileSource {
     fn holds_time(&self) -> bool {
         // Splits are in the order of their files, so the last one tells whether another file follows.
         self.splits.back().is_some_and(|last| last.path() != self.path.as_deref())
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        // What is unread of a file will be there for whoever reads it again.
+        let Some(Reading::Text { file, reader, stdin: true }) = &self.reading else { return Ok(()) };
+        let unfinished = reader.unfinished_record();
+        unfinished.map_or(Ok(()), |record| self.rows.tell_unfinished(&file.path, &record, STOPPED))
     }
 
     fn snapshot(&self) -> Vec<Split> {

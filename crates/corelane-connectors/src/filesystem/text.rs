@@ -9,7 +9,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use corelane_stream::limits::RECORD_BYTES_MAX;
+use corelane_stream::limits::{BAD_ROW_BYTES_MAX, RECORD_BYTES_MAX};
+use corelane_stream::row_errors::Position;
 use corelane_stream::{Error, Result};
 use flate2::read::MultiGzDecoder;
 
@@ -121,6 +122,14 @@ impl Range {
     pub const WHOLE: Range = Range { start: 0, end: u64::MAX, aligned: true, line: Some(1), reading_over: false };
 }
 
+/// A record that has begun and not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unfinished {
+    pub position: Position,
+    /// Its first bytes, as many as a dead letter has.
+    pub raw: Vec<u8>,
+}
+
 /// A place in a file of text records.
 pub(crate) struct TextReader {
     path: String,
@@ -137,6 +146,8 @@ pub(crate) struct TextReader {
     seeking: bool,
     reading_over: bool,
     bytes_ended: bool,
+    /// There was nothing more to read when it was last tried.
+    dry: bool,
     /// The file may grow: its last line is no record before its newline.
     grows: bool,
     /// A compressed file that is cut off is one that grows.
@@ -204,6 +215,7 @@ impl TextReader {
             seeking: false,
             reading_over: false,
             bytes_ended: false,
+            dry: false,
             grows: false,
             unfinished: false,
             file_bytes: Rc::default(),
@@ -222,6 +234,17 @@ impl TextReader {
     /// The offset up to which bytes have been read, whole records or not.
     pub fn read_to(&self) -> u64 {
         self.offset + (self.filled - self.begin) as u64
+    }
+
+    /// The record that has begun and not ended where there is nothing more to read; of a compressed
+    /// file that is cut off, be it empty: nobody knows whether there is more.
+    pub fn unfinished_record(&self) -> Option<Unfinished> {
+        let raw = &self.buffer[self.begin..self.filled];
+        let cut_off = self.unfinished && self.grows;
+        // One that is too long has been reported as that.
+        let begun = self.dry && !self.reading_over && (!raw.is_empty() || cut_off);
+        let position = self.line.map_or(Position::Byte(self.offset), Position::Line);
+        begun.then(|| Unfinished { position, raw: raw[..raw.len().min(BAD_ROW_BYTES_MAX)].to_vec() })
     }
 
     /// Bytes of the file that have been done with since the last call; over all ranges of a file
@@ -344,6 +367,7 @@ impl TextReader {
             Bytes::Stdin(stdin) => stdin.read(&mut self.buffer[pending..room])?,
         };
         self.filled += read.unwrap_or(0);
+        self.dry = read.is_none_or(|read| read == 0);
         Ok(read)
     }
 

@@ -162,12 +162,24 @@ pub(crate) fn find_delimiter(sample: &[u8], at_end: bool, options: &CsvOptions) 
 pub(crate) fn infer_csv(path: &str, sample: &[u8], at_end: bool, options: &CsvOptions) -> Result<SchemaRef> {
     let mut records = sample_records(sample, at_end, SAMPLE_RECORDS, options).into_iter();
     let Some(first) = records.next() else { return Err(nothing_to_infer(path)) };
+    if first.iter().any(|cell| cell.contains('\r')) && memchr::memchr(b'\n', sample).is_none() {
+        return Err(Error::data(format!(
+            "cannot infer the columns of '{path}': its lines end in carriage returns alone"
+        ))
+        .with_hint("have them end in newlines: tr '\\r' '\\n' < old.csv > new.csv"));
+    }
     let width = first.len();
     let mut members: Vec<(String, Shape)> = vec![];
     for (index, name) in first.iter().enumerate() {
         let mut name = if options.header { name.trim().to_owned() } else { String::new() };
-        if name.is_empty() || members.iter().any(|(known, _)| *known == name) {
-            name = format!("f{index}");
+        let is_known = |name: &String| members.iter().any(|(known, _)| known == name);
+        let is_given = |name: &String| options.header && first.iter().any(|given| given.trim() == name);
+        if name.is_empty() || is_known(&name) {
+            // Any of the columns may have such a name, but not each of them.
+            name = (index..)
+                .map(|number| format!("f{number}"))
+                .find(|name| !is_known(name) && !is_given(name))
+                .expect("names do not end");
         }
         members.push((name, Shape::Nothing));
     }

@@ -55,6 +55,10 @@ impl RowErrors for NoRowErrors {
     fn late(&self, _row: &BadRow<'_>) -> Result<()> {
         Ok(())
     }
+
+    fn unfinished(&self, _row: &BadRow<'_>) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl RowErrorsFactory for NoRowErrors {

@@ -236,6 +236,11 @@ impl Running {
         assert_eq!(sent, 0, "{}", std::io::Error::last_os_error());
     }
 
+    /// Waits for its end while its input stays open; what it prints must fit into its pipes.
+    pub fn wait(&mut self) {
+        until("it has ended", || self.child.try_wait().expect("ours").is_some());
+    }
+
     pub fn finish(self, place: &Place) -> Ran {
         let Running { child, stdin, lines } = self;
         drop(stdin);

@@ -219,3 +219,48 @@ fn a_corrupt_parquet_file() {
     "#]],
     );
 }
+
+#[test]
+fn a_parquet_file_with_columns_of_one_name() {
+    let place = Place::new();
+    let column = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(0..3)) };
+    let rows = RecordBatch::try_from_iter([("a", column()), ("a", column())]).expect("columns of one length");
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).expect("a known type");
+    writer.write(&rows).expect("memory takes all");
+    place.write("twice.parquet", &writer.into_inner().expect("memory takes all"));
+    place.refused(
+        "SELECT * FROM 'twice.parquet'",
+        3,
+        expect![[r#"
+            error: 'twice.parquet' has several columns named 'a'
+            command:1:1
+            SELECT * FROM 'twice.parquet'
+            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+            hint: write the file again with a name of its own for each column
+        "#]],
+    );
+}
+
+/// Each row would go to one reader only.
+#[test]
+fn standard_input_with_two_readers() {
+    let place = Place::new();
+    let tables =
+        table("a BIGINT", "csv", "-", "") + &table("a BIGINT", "csv", "file://-", "").replace("TABLE t", "TABLE u");
+    place.refused(
+        &(tables.clone() + "SELECT a FROM t UNION ALL SELECT a + 1 FROM t"),
+        3,
+        expect![[r#"
+            error: standard input can be read once, and table 't' is read twice
+            hint: write it to a file first and read that
+        "#]],
+    );
+    place.refused(
+        &(tables + "SELECT a FROM t UNION ALL SELECT a FROM u"),
+        3,
+        expect![[r#"
+            error: standard input can be read once, and tables 't' and 'u' are both read
+            hint: write it to a file first and read that
+        "#]],
+    );
+}

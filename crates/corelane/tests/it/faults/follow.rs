@@ -24,7 +24,90 @@ fn a_growing_file() {
     assert_eq!([running.line(), running.line()], ["+I[three]", "+I[four]"]);
     running.signal(libc::SIGINT);
     let ran = running.finish(&place);
-    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (130, "", ""));
+    assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
+    expect![[r#"
+        1 unfinished record left out (in.csv, line 5)
+    "#]]
+    .assert_eq(&ran.stderr);
+}
+
+/// What never ended is no bad row, but it is told of, and kept where bad rows are.
+#[test]
+fn records_that_never_end() {
+    let lines: String = (0..5_000).map(|number| format!("row {number},{number}\n")).collect();
+    let cut_off = super::gzip(lines.as_bytes());
+    for workers in ["1", "2"] {
+        let place = Place::new();
+        std::fs::create_dir(place.path("in")).expect("a folder");
+        place.write("in/1.csv", b"one,1\n\"two\nlines");
+        place.write("in/2.csv", b"three,3\nfour,");
+        place.write("in/3.csv", b"five,5\n");
+        place.write("in/4.csv.gz", &cut_off[..cut_off.len() / 2]);
+        let options = format!("{FOLLOW}, 'on-error' = 'dead-letter', 'dead-letter.path' = 'dead.json'");
+        let sql = table("a STRING, b INT", "csv", "in", &options) + "SELECT a FROM t WHERE b < 6 OR b > 2000";
+        let mut running = Running::start(place.command(&["run", "-c", &sql, "--workers", workers, "--driver=threads"]));
+        // A file is read to its end in one go, so its rest has been looked at.
+        let mut awaited = vec!["one".to_owned(), "three".to_owned(), "five".to_owned(), "row 2001".to_owned()];
+        while !awaited.is_empty() {
+            let line = running.line();
+            awaited.retain(|awaited| *awaited != line);
+        }
+        running.signal(libc::SIGTERM);
+        let ran = running.finish(&place);
+        assert_eq!(ran.code, 130);
+        expect![[r#"
+            3 unfinished records left out (one of them: in/1.csv, line 2)
+        "#]]
+        .assert_eq(&ran.stderr);
+        let dead = place.read("dead.json");
+        let mut dead: Vec<&str> = dead.lines().collect();
+        dead.sort();
+        expect![[r#"
+            {"position":"line 2","raw":"\"two\nlines","reason":"the record never ended: the job was stopped before the rest of it came","source":"in/1.csv","table":"t"}
+            {"position":"line 2","raw":"four,","reason":"the record never ended: the job was stopped before the rest of it came","source":"in/2.csv","table":"t"}
+            {"position":"line 2225","raw":"row 2224,22","reason":"the record never ended: the job was stopped before the rest of it came","source":"in/4.csv.gz","table":"t"}
+        "#]]
+        .assert_eq(&(dead.join("\n") + "\n"));
+    }
+}
+
+#[test]
+fn a_record_whose_file_is_replaced_before_it_ends() {
+    let place = Place::with(&[("in.csv", "one\ntw")]);
+    let mut running = follow(&place, "in.csv");
+    assert_eq!(running.line(), "+I[one]");
+    place.write("new", b"first\n");
+    std::fs::rename(place.path("new"), place.path("in.csv")).expect("the same folder");
+    assert_eq!(running.line(), "+I[first]");
+    running.signal(libc::SIGINT);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
+    expect![[r#"
+        1 unfinished record left out (in.csv, line 2)
+    "#]]
+    .assert_eq(&ran.stderr);
+}
+
+#[test]
+fn standard_input_that_is_stopped() {
+    let place = Place::new();
+    let sql = table("a STRING", "csv", "-", "'on-error' = 'dead-letter', 'dead-letter.path' = 'dead.json'")
+        + "SELECT a FROM t";
+    let mut running = Running::start(place.sql(&sql, &["--format", "changelog"]));
+    running.type_in("one\ntw");
+    assert_eq!(running.line(), "+I[one]");
+    running.signal(libc::SIGINT);
+    running.wait();
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
+    expect![[r#"
+        1 unfinished record left out (-, line 2)
+    "#]]
+    .assert_eq(&ran.stderr);
+    expect![[r#"
+        {"position":"line 2","raw":"tw","reason":"the record never ended: the job was stopped before the rest of it came","source":"-","table":"t"}
+    "#]]
+    .assert_eq(&place.read("dead.json"));
 }
 
 #[test]
@@ -124,7 +207,7 @@ fn files_of_one_time_that_are_there_already() {
     assert_eq!(running.line(), "+I[2024-01-01 00:00:00.000, 2]");
     running.signal(libc::SIGINT);
     let ran = running.finish(&place);
-    assert_eq!((ran.code, ran.stderr.as_str()), (130, ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (130, "1 unfinished record left out (in/3.csv, line 1)\n"));
 }
 
 /// Workers without a file do not hold time back; a signal ends the input, and with it open windows.
