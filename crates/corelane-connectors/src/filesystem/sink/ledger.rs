@@ -109,6 +109,11 @@ impl Ledger {
             return Err(Error::io(format!("cannot write the file '{}': it is a directory", path.display()))
                 .with_hint("name a file that is not there yet, or a directory without a file's ending"));
         }
+        if path.exists() && !path.is_file() {
+            // The finished file would take its place, and whoever reads the pipe would wait for ever.
+            return Err(Error::io(format!("cannot write the file '{}': it is a pipe or a device", path.display()))
+                .with_hint("name a file, or let a SELECT print its rows and redirect the output of the program"));
+        }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let hidden = path.with_file_name(hidden_name(&name));
         if mode == SinkMode::Error {

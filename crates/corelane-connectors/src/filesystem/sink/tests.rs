@@ -272,6 +272,20 @@ fn refused(world: &World, spec: &FilesystemSinkSpec, expected: &Expect) {
 }
 
 #[test]
+fn a_device_is_not_replaced() {
+    let world = World::new();
+    std::os::unix::fs::symlink("/dev/null", world.path("null.csv")).expect("a link");
+    refused(
+        &world,
+        &world.spec("null.csv", &[], &[("sink.mode", "overwrite")]),
+        &expect![
+            "cannot write the file '/tmp/null.csv': it is a pipe or a device; name a file, or let a SELECT print its rows and redirect the output of the program"
+        ],
+    );
+    assert!(world.path("null.csv").is_symlink());
+}
+
+#[test]
 fn output_that_is_there_is_not_touched() {
     let world = World::new();
     fs::write(world.path("old.csv"), "old").expect("a file");
