@@ -18,7 +18,11 @@ fn frame(choices: &mut Choices, by_rows: bool) -> Frame {
     let ms = *choices.one_of(&[10_000, 1_000, 0, 100_000, 1]);
     let rows = *choices.one_of(&[2, 0, 1, 10, 100]);
     let time = Sql {
-        ours: format!(" RANGE BETWEEN INTERVAL '{}.{:03}' SECOND(3) PRECEDING AND CURRENT ROW", ms / 1_000, ms % 1_000),
+        ours: format!(
+            " RANGE BETWEEN INTERVAL '{}.{:03}' SECOND(10, 3) PRECEDING AND CURRENT ROW",
+            ms / 1_000,
+            ms % 1_000
+        ),
         oracle: format!(" RANGE BETWEEN {ms} PRECEDING AND CURRENT ROW"),
     };
     let default = two!("", " RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW");

@@ -32,7 +32,7 @@ impl Window {
     }
 
     fn lengths(&self) -> String {
-        let interval = |ms: i64| format!("INTERVAL '{}.{:03}' SECOND(3)", ms / 1_000, ms % 1_000);
+        let interval = |ms: i64| format!("INTERVAL '{}.{:03}' SECOND(10, 3)", ms / 1_000, ms % 1_000);
         match self {
             Window::Tumble { size } => interval(*size),
             Window::Hop { slide, size } => format!("{}, {}", interval(*slide), interval(*size)),
@@ -129,7 +129,7 @@ fn grouped(choices: &mut Choices, source: &Timed, old: bool) -> Relation {
         (part("START"), part("END"), part("ROWTIME"), source.sql.ours.clone())
     } else {
         if offset != 0 {
-            lengths += &format!(", INTERVAL '0.{offset}' SECOND(3)");
+            lengths += &format!(", INTERVAL '0.{offset}' SECOND(10, 3)");
         }
         let from = format!("TABLE({name}(TABLE {}, DESCRIPTOR(ts), {lengths}))", source.sql.ours);
         ("window_start".to_owned(), "window_end".to_owned(), "window_time".to_owned(), from)
