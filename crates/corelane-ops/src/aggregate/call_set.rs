@@ -4,51 +4,120 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Field, Schema};
 use corelane_stream::Result;
 
-use super::{Accumulators, AggregateCall, accumulators};
+use super::distinct_counts::{CALLS_MAX, DistinctCounts};
+use super::{Accumulators, AggregateCall, AggregateFunction, accumulators};
+
+/// What serves one call, or several that look at the same values.
+enum Served {
+    One {
+        filter: Option<usize>,
+        accumulators: Box<dyn Accumulators>,
+    },
+    /// `COUNT(DISTINCT ..)` of the same arguments: the filter of each.
+    Counts {
+        filters: Vec<Option<usize>>,
+        counts: Box<DistinctCounts>,
+    },
+}
 
 struct Bound {
+    /// Which of the calls.
+    calls: Vec<usize>,
     /// Arguments, then order columns.
     columns: Vec<usize>,
-    filter: Option<usize>,
-    accumulators: Box<dyn Accumulators>,
+    served: Served,
     states: usize,
 }
 
 pub struct CallSet {
-    calls: Vec<Bound>,
+    bound: Vec<Bound>,
+    calls: usize,
+}
+
+/// The calls that are served together, by their numbers. Rows that are taken away must be counted
+/// for each call by itself.
+fn together(calls: &[AggregateCall], retracting: bool) -> Vec<Vec<usize>> {
+    let counts_distinct = |call: &AggregateCall| {
+        !retracting && call.distinct && call.function == AggregateFunction::Count && !call.arguments.is_empty()
+    };
+    let mut together: Vec<Vec<usize>> = Vec::new();
+    for (number, call) in calls.iter().enumerate() {
+        let fits = |other: &&mut Vec<usize>| {
+            let first = &calls[other[0]];
+            other.len() < CALLS_MAX && counts_distinct(first) && first.arguments == call.arguments
+        };
+        match together.iter_mut().find(fits).filter(|_| counts_distinct(call)) {
+            Some(others) => others.push(number),
+            None => together.push(vec![number]),
+        }
+    }
+    together
+}
+
+impl Bound {
+    fn new(calls: &[AggregateCall], numbers: Vec<usize>, input: &Schema, retracting: bool) -> Result<Self> {
+        let first = &calls[numbers[0]];
+        let served = match numbers.len() {
+            1 => Served::One { filter: first.filter, accumulators: accumulators(first, input, retracting)? },
+            _ => {
+                let types = first.arguments.iter().map(|column| input.field(*column).data_type().clone());
+                let counts = Box::new(DistinctCounts::new(numbers.len(), &types.collect::<Vec<_>>())?);
+                Served::Counts { filters: numbers.iter().map(|number| calls[*number].filter).collect(), counts }
+            }
+        };
+        let mut bound = Bound {
+            columns: first.arguments.iter().chain(&first.order).copied().collect(),
+            calls: numbers,
+            served,
+            states: 0,
+        };
+        bound.states = bound.state_fields().len();
+        Ok(bound)
+    }
+
+    fn state_fields(&self) -> Vec<Field> {
+        match &self.served {
+            Served::One { accumulators, .. } => accumulators.state_fields(),
+            Served::Counts { .. } => DistinctCounts::state_fields(),
+        }
+    }
 }
 
 impl CallSet {
     /// # Errors
     /// If a function does not take its arguments.
     pub fn new(calls: &[AggregateCall], input: &Schema, retracting: bool) -> Result<Self> {
-        let calls = calls.iter().map(|call| {
-            let accumulators = accumulators(call, input, retracting)?;
-            Ok(Bound {
-                columns: call.arguments.iter().chain(&call.order).copied().collect(),
-                filter: call.filter,
-                states: accumulators.state_fields().len(),
-                accumulators,
-            })
-        });
-        Ok(CallSet { calls: calls.collect::<Result<_>>()? })
+        let together = together(calls, retracting).into_iter();
+        let bound = together.map(|numbers| Bound::new(calls, numbers, input, retracting));
+        Ok(CallSet { bound: bound.collect::<Result<_>>()?, calls: calls.len() })
     }
 
     pub fn resize(&mut self, groups: usize) {
-        for call in &mut self.calls {
-            call.accumulators.resize(groups);
+        for bound in &mut self.bound {
+            match &mut bound.served {
+                Served::One { accumulators, .. } => accumulators.resize(groups),
+                Served::Counts { counts, .. } => counts.resize(groups),
+            }
         }
     }
 
     /// # Errors
     /// As for `Accumulators::update`.
     pub fn update(&mut self, rows: &RecordBatch, groups: &[u32], retract: Option<&[bool]>) -> Result<()> {
+        let keep = |filter: &Option<usize>| filter.map(|filter| rows.column(filter).as_boolean());
         let mut columns = Vec::new();
-        for call in &mut self.calls {
+        for bound in &mut self.bound {
             columns.clear();
-            columns.extend(call.columns.iter().map(|column| rows.column(*column).clone()));
-            let keep = call.filter.map(|filter| rows.column(filter).as_boolean());
-            call.accumulators.update(groups, &columns, keep, retract)?;
+            columns.extend(bound.columns.iter().map(|column| rows.column(*column).clone()));
+            match &mut bound.served {
+                Served::One { filter, accumulators } => {
+                    accumulators.update(groups, &columns, keep(filter), retract)?;
+                }
+                Served::Counts { filters, counts } => {
+                    assert!(retract.is_none(), "values that are counted by bits cannot be taken away");
+                    counts.update(groups, &columns, &filters.iter().map(keep).collect::<Vec<_>>())?;
+                }
+            }
         }
         Ok(())
     }
@@ -59,9 +128,12 @@ impl CallSet {
     /// As for `Accumulators::merge`.
     pub fn merge(&mut self, groups: &[u32], states: &[ArrayRef]) -> Result<()> {
         let mut rest = states;
-        for call in &mut self.calls {
-            let (own, others) = rest.split_at(call.states);
-            call.accumulators.merge(groups, own)?;
+        for bound in &mut self.bound {
+            let (own, others) = rest.split_at(bound.states);
+            match &mut bound.served {
+                Served::One { accumulators, .. } => accumulators.merge(groups, own)?,
+                Served::Counts { counts, .. } => counts.merge(groups, own)?,
+            }
             rest = others;
         }
         Ok(())
@@ -71,32 +143,58 @@ impl CallSet {
     /// As for `Accumulators::states`.
     pub fn states(&mut self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut states = Vec::new();
-        for call in &mut self.calls {
-            states.extend(call.accumulators.states(groups)?);
+        for bound in &mut self.bound {
+            states.extend(match &mut bound.served {
+                Served::One { accumulators, .. } => accumulators.states(groups)?,
+                Served::Counts { counts, .. } => counts.states(groups)?,
+            });
         }
         Ok(states)
     }
 
+    /// The results of each call.
+    ///
     /// # Errors
     /// As for `Accumulators::values`.
     pub fn values(&mut self, groups: &[u32]) -> Result<Vec<ArrayRef>> {
-        self.calls.iter_mut().map(|call| call.accumulators.values(groups)).collect()
+        let mut values: Vec<(usize, ArrayRef)> = Vec::with_capacity(self.calls);
+        for bound in &mut self.bound {
+            match &mut bound.served {
+                Served::One { accumulators, .. } => values.push((bound.calls[0], accumulators.values(groups)?)),
+                Served::Counts { counts, .. } => {
+                    let calls = bound.calls.iter().enumerate();
+                    values.extend(calls.map(|(bit, call)| (*call, counts.values(bit, groups))));
+                }
+            }
+        }
+        values.sort_unstable_by_key(|(call, _)| *call);
+        Ok(values.into_iter().map(|(_, column)| column).collect())
     }
 
     pub fn clear(&mut self, groups: &[u32]) {
-        for call in &mut self.calls {
-            call.accumulators.clear(groups);
+        for bound in &mut self.bound {
+            match &mut bound.served {
+                Served::One { accumulators, .. } => accumulators.clear(groups),
+                Served::Counts { counts, .. } => counts.clear(groups),
+            }
         }
     }
 
     pub fn free_page(&mut self, page: usize) {
-        for call in &mut self.calls {
-            call.accumulators.free_page(page);
+        for bound in &mut self.bound {
+            match &mut bound.served {
+                Served::One { accumulators, .. } => accumulators.free_page(page),
+                Served::Counts { counts, .. } => counts.free_page(page),
+            }
         }
     }
 
     pub fn size_bytes(&self) -> usize {
-        self.calls.iter().map(|call| call.accumulators.size_bytes()).sum()
+        let bytes = self.bound.iter().map(|bound| match &bound.served {
+            Served::One { accumulators, .. } => accumulators.size_bytes(),
+            Served::Counts { counts, .. } => counts.size_bytes(),
+        });
+        bytes.sum()
     }
 }
 
@@ -106,11 +204,12 @@ impl CallSet {
 /// If a function does not take its arguments.
 pub fn state_fields(calls: &[AggregateCall], input: &Schema) -> Result<Vec<Field>> {
     let mut fields = Vec::new();
-    for call in calls {
-        for field in accumulators(call, input, false)?.state_fields() {
-            let name = format!("{}.{}", call.output.name(), field.name());
-            fields.push(field.with_name(name));
-        }
+    for bound in CallSet::new(calls, input, false)?.bound {
+        let output = calls[bound.calls[0]].output.name();
+        fields.extend(bound.state_fields().into_iter().map(|field| {
+            let name = format!("{output}.{}", field.name());
+            field.with_name(name)
+        }));
     }
     Ok(fields)
 }

@@ -30,7 +30,7 @@ pub(super) fn check_value(args: &ReturnFieldArgs) -> Result<()> {
     let wanted = json_clauses::value_type(args)?;
     for (index, clause) in [(4, "EMPTY"), (6, "ERROR")] {
         let Some(given) = args.arg_fields.get(index).map(|field| field.data_type()) else { continue };
-        if !goes_into(given, &wanted) && !(wanted.is_string() && is_written(given)) {
+        if !(goes_into(given, &wanted) || wanted.is_string() && is_written(given)) {
             let (given, wanted) = (sql_type(given), sql_type(&wanted));
             return plan_err!("JSON_VALUE returns {wanted}, and its DEFAULT ON {clause} is of type {given}");
         }
