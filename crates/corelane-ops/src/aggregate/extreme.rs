@@ -59,11 +59,13 @@ impl<N: ArrowNativeTypeOp, P: Prefer> Default for Best<N, P> {
 }
 
 impl<N: ArrowNativeTypeOp, P: Prefer> Best<N, P> {
-    /// Whether there was a value before is only asked where it cannot be told from the value.
+    /// Nothing but its own equal leaves the last value standing: only then is there more to ask.
     #[inline]
     fn meet(&mut self, value: N) {
-        if P::displaces(value, self.value) || value.is_eq(P::last()) {
+        if P::displaces(value, self.value) {
             self.value = value;
+            self.seen = true;
+        } else if value.is_eq(P::last()) {
             self.seen = true;
         }
     }
@@ -132,5 +134,52 @@ impl<T: ArrowPrimitiveType, P: Prefer> Accumulators for Extreme<T, P> {
 
     fn size_bytes(&self) -> usize {
         self.best.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float64Array, Int8Array};
+    use arrow::datatypes::{Float64Type, Int8Type};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn best<T: ArrowPrimitiveType, P: Prefer>(values: PrimitiveArray<T>) -> Option<T::Native> {
+        let mut best = Extreme::<T, P>::new(T::DATA_TYPE);
+        best.resize(2);
+        best.update(&vec![1; values.len()], &[Arc::new(values)], None, None).unwrap();
+        let found = best.values(&[0, 1]).unwrap();
+        let found = found.as_primitive::<T>();
+        assert!(found.is_null(0), "a group without a row has no best value");
+        found.is_valid(1).then(|| found.value(1))
+    }
+
+    /// Numbers of which the least and the greatest of their type are ordinary ones.
+    fn number() -> impl Strategy<Value = i8> {
+        prop_oneof![Just(i8::MIN), Just(i8::MAX), any::<i8>()]
+    }
+
+    fn double() -> impl Strategy<Value = f64> {
+        prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY), -2.0..2.0f64]
+    }
+
+    proptest! {
+        #[test]
+        fn the_best_is_found_whatever_the_order(values in prop::collection::vec(prop::option::of(number()), 0..6)) {
+            let numbers = || Int8Array::from(values.clone());
+            prop_assert_eq!(best::<Int8Type, Least>(numbers()), values.iter().flatten().min().copied());
+            prop_assert_eq!(best::<Int8Type, Greatest>(numbers()), values.iter().flatten().max().copied());
+        }
+
+        #[test]
+        fn doubles_are_in_total_order(values in prop::collection::vec(double(), 0..6)) {
+            let numbers = || Float64Array::from(values.clone());
+            let bits = |value: Option<f64>| value.map(f64::to_bits);
+            let least = values.iter().copied().min_by(f64::total_cmp);
+            let greatest = values.iter().copied().max_by(f64::total_cmp);
+            prop_assert_eq!(bits(best::<Float64Type, Least>(numbers())), bits(least));
+            prop_assert_eq!(bits(best::<Float64Type, Greatest>(numbers())), bits(greatest));
+        }
     }
 }

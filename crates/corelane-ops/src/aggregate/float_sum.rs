@@ -35,6 +35,10 @@ const UNIT_BELOW: i16 = 36;
 /// and small enough to keep a bit of headroom.
 const SHIFTS: i32 = 126 - 53;
 
+/// The largest unit: the greatest double is as far above it as a number may be, so that what looks
+/// like a double above that, an infinity or NaN, is none of its numbers.
+const LARGEST_UNIT: i16 = 2_046 - 1_075 - SHIFTS as i16;
+
 /// What a fixed-point sum cannot hold.
 #[derive(Clone, Default)]
 struct Rest {
@@ -76,7 +80,7 @@ fn units(value: f64, unit: i16) -> Option<i128> {
 /// The unit for a group that starts with this number.
 fn unit_around(value: f64) -> i16 {
     let (_, _, exponent) = decompose(value);
-    (exponent as i16 - UNIT_BELOW).max(SMALLEST_UNIT)
+    (exponent as i16 - UNIT_BELOW).clamp(SMALLEST_UNIT, LARGEST_UNIT)
 }
 
 /// A number of one unit as a number of another, if that is exact and leaves a bit of headroom.
@@ -403,6 +407,18 @@ mod tests {
         assert!(merged.rest.is_none());
         assert_eq!(merged.sum(), exact(&[1e308, -1.5e306, 3e304]));
         assert_eq!(size_of::<Total>(), 40);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_no_number_of_any_unit() {
+        for first in [f64::MAX, 1e308, 1e300, 1e297, 1.0, f64::MIN_POSITIVE, 5e-324] {
+            assert_eq!(total(&[first, -first, f64::INFINITY]).sum(), f64::INFINITY, "{first}");
+            assert_eq!(total(&[first, -first, -first, f64::NEG_INFINITY]).sum(), f64::NEG_INFINITY, "{first}");
+            assert!(total(&[first, f64::NAN]).sum().is_nan(), "{first}");
+            let mut sum = total(&[first, f64::NAN]);
+            sum.add(f64::NAN, true);
+            assert_eq!(sum.sum(), first);
+        }
     }
 
     #[test]

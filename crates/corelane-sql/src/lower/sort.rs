@@ -5,13 +5,28 @@ use std::sync::Arc;
 use corelane_ops::{FirstRowsSpec, SortKey, SortLimitSpec};
 use corelane_stream::{ChangelogMode, Exchange, NodeId, NodeKind};
 use datafusion_common::DFSchemaRef;
-use datafusion_expr::{Expr, FetchType, Limit, LogicalPlan, SkipType, Sort};
+use datafusion_expr::{Expr, FetchType, Limit, LogicalPlan, Projection, SkipType, Sort};
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::calc::{column_at, named, physical};
 use super::origin::can_fail;
 use super::{Lowering, Relation, Wanted};
 use crate::error::SqlError;
+
+/// True if rows are in the order of a sort, of which only columns are picked, computed or named anew.
+fn is_sorted(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(projection) => is_sorted(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_sorted(&alias.input),
+        _ => false,
+    }
+}
+
+/// The same limit over other rows.
+fn limited(limit: &Limit, input: &Arc<LogicalPlan>) -> Limit {
+    Limit { skip: limit.skip.clone(), fetch: limit.fetch.clone(), input: Arc::clone(input) }
+}
 
 impl Lowering {
     pub(super) fn sort(&mut self, sort: &Sort, limit: Option<u64>, offset: u64) -> Result<Relation, SqlError> {
@@ -36,6 +51,14 @@ impl Lowering {
         };
         match limit.input.as_ref() {
             LogicalPlan::Sort(sort) => self.sort(sort, fetch, offset),
+            // The key may not be among the columns, so the rows to keep are told below them.
+            LogicalPlan::Projection(projection) if is_sorted(&projection.input) => {
+                let input = Arc::new(LogicalPlan::Limit(limited(limit, &projection.input)));
+                let (columns, schema) = (projection.expr.clone(), Arc::clone(&projection.schema));
+                let above = Projection::try_new_with_schema(columns, input, schema).map_err(super::planning)?;
+                self.projection(&above, Wanted { position: true, origin: false })
+            }
+            LogicalPlan::SubqueryAlias(alias) if is_sorted(&alias.input) => self.limit(&limited(limit, &alias.input)),
             input => {
                 let relation = self.lower(input, Wanted { position: true, origin: false })?;
                 self.sorted(relation, input.schema(), &[], fetch, offset)
