@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::mem::MaybeUninit;
+use std::path::{Path, PathBuf};
 
 use crate::config::ranges;
 
@@ -139,7 +140,7 @@ pub fn thread_cpu_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-fn line(path: &str) -> Option<String> {
+fn line(path: impl AsRef<Path>) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().next()?.trim();
     if line.is_empty() { None } else { Some(line.to_owned()) }
@@ -162,7 +163,7 @@ fn allowed_cpus() -> Vec<usize> {
 
 fn cpu(id: usize) -> Cpu {
     let topology = format!("/sys/devices/system/cpu/cpu{id}/topology/thread_siblings_list");
-    let siblings = line(&topology).and_then(|list| list.parse::<crate::config::CoreSet>().ok());
+    let siblings = line(topology).and_then(|list| list.parse::<crate::config::CoreSet>().ok());
     let siblings = siblings.map_or_else(|| vec![id], |set| set.cpus().to_vec());
     Cpu { id, siblings, numa_node: numa_node(id) }
 }
@@ -181,19 +182,56 @@ fn probe_io_uring() -> IoUring {
     let mut params = [0u64; 15];
     // SAFETY: the parameters are as large as the kernel's structure, and it keeps no pointer to them.
     let descriptor = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, params.as_mut_ptr()) };
-    if descriptor >= 0 {
-        // SAFETY: the descriptor was just opened and is not used elsewhere.
-        unsafe { libc::close(descriptor as libc::c_int) };
-        return IoUring::Allowed;
+    if descriptor < 0 {
+        return IoUring::Refused(refusal(&std::io::Error::last_os_error()));
     }
-    let error = std::io::Error::last_os_error();
-    IoUring::Refused(match error.raw_os_error() {
+    // Some profiles let a ring be set up and nothing be done with it.
+    let used = use_ring(descriptor);
+    // SAFETY: the descriptor was just opened and is not used elsewhere.
+    unsafe { libc::close(descriptor as libc::c_int) };
+    match used {
+        Err(error) => IoUring::Refused(refusal(&error)),
+        Ok(()) if !may_bind() => IoUring::Refused("threads may not be bound to CPUs, on which it insists".to_owned()),
+        Ok(()) => IoUring::Allowed,
+    }
+}
+
+/// Asks the ring what it can do, and enters it without anything to do.
+fn use_ring(descriptor: libc::c_long) -> std::io::Result<()> {
+    const REGISTER_PROBE: libc::c_uint = 8;
+    const OPERATIONS: usize = 256;
+    // The kernel's io_uring_probe: 16 bytes, then 8 for each operation.
+    let mut probe = [0u64; 2 + OPERATIONS];
+    // SAFETY: the structure is as large as the number of operations says, and the kernel keeps no pointer to it.
+    let registered = unsafe {
+        libc::syscall(libc::SYS_io_uring_register, descriptor, REGISTER_PROBE, probe.as_mut_ptr(), OPERATIONS)
+    };
+    if registered < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: nothing is submitted or waited for, so the kernel reads no memory of ours.
+    let entered = unsafe { libc::syscall(libc::SYS_io_uring_enter, descriptor, 0, 0, 0, std::ptr::null::<u8>(), 0) };
+    if entered < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether a thread may be bound to CPUs: this one is, to those that it may use already.
+fn may_bind() -> bool {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: the set is plain bits, valid when zeroed; the kernel writes and reads at most its size.
+    unsafe {
+        libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()) == 0
+            && libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set.as_ptr()) == 0
+    }
+}
+
+fn refusal(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
         Some(libc::ENOSYS) => "the kernel has no io_uring, or hides it".to_owned(),
         Some(libc::EPERM | libc::EACCES) => {
             "io_uring is not permitted (a container's seccomp profile, or kernel.io_uring_disabled)".to_owned()
         }
         _ => format!("io_uring cannot be set up: {error}"),
-    })
+    }
 }
 
 fn raise_memlock() -> Option<u64> {
@@ -209,21 +247,32 @@ fn raise_memlock() -> Option<u64> {
     (soft != libc::RLIM_INFINITY).then_some(soft)
 }
 
-/// The tightest `cpu.max` from the process's control group up to the root.
+/// CPUs that the control group allows: the tightest limit up to the root.
 fn cpu_quota() -> Option<f64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let mut folder = std::path::PathBuf::from(format!("/sys/fs/cgroup{group}"));
-    let mut tightest: Option<f64> = None;
-    while folder.starts_with("/sys/fs/cgroup") {
-        if let Some(quota) = fs::read_to_string(folder.join("cpu.max")).ok().as_deref().and_then(parse_cpu_max) {
-            tightest = Some(tightest.map_or(quota, |known| known.min(quota)));
-        }
-        if !folder.pop() {
-            break;
-        }
-    }
-    tightest
+    let old = |folder: &Path| {
+        let number = |name| line(folder.join(name))?.parse::<f64>().ok();
+        let (quota, period) = (number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?);
+        (quota > 0.0 && period > 0.0).then(|| quota / period)
+    };
+    let new = |folder: &Path| line(folder.join("cpu.max")).as_deref().and_then(parse_cpu_max);
+    let quotas = group_folders("").iter().filter_map(|folder| new(folder)).collect::<Vec<_>>();
+    let quotas = quotas.into_iter().chain(group_folders("cpu").iter().filter_map(|folder| old(folder)));
+    quotas.reduce(f64::min)
+}
+
+/// The folders of the process's control group and of those above it: of the one hierarchy for
+/// all, or, where there is an older one for a controller, of that.
+fn group_folders(controller: &str) -> Vec<PathBuf> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path = groups.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        controllers.split(',').any(|name| name == controller).then(|| path.trim_start_matches('/'))
+    });
+    let root = Path::new("/sys/fs/cgroup").join(controller);
+    let Some(path) = path else { return Vec::new() };
+    let folder = root.join(path);
+    folder.ancestors().take_while(|folder| folder.starts_with(&root)).map(Path::to_path_buf).collect()
 }
 
 /// `200000 100000` is two CPUs, `max 100000` no limit.
@@ -234,7 +283,16 @@ fn parse_cpu_max(text: &str) -> Option<f64> {
     (period > 0.0).then(|| quota / period)
 }
 
+/// The memory of the machine, or what the control group allows of it.
 fn memory_bytes() -> u64 {
+    let limit = |folder: &Path, name| line(folder.join(name))?.parse::<u64>().ok();
+    let new = group_folders("").into_iter().filter_map(|folder| limit(&folder, "memory.max"));
+    let old = group_folders("memory").into_iter().filter_map(|folder| limit(&folder, "memory.limit_in_bytes"));
+    let all = all_memory_bytes();
+    new.chain(old).fold(all, |least, limit| if all == 0 { limit } else { least.min(limit) })
+}
+
+fn all_memory_bytes() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kibibytes = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());

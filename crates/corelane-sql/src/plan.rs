@@ -274,18 +274,24 @@ fn fitted_column(column: Column, found: &DataType, field: &FieldRef) -> Result<E
     .with_hint(format!("CAST({name} AS {}) if that is meant", sql_type(wanted))))
 }
 
-/// Flink's implicit casts into a sink: within a family of types, never from text to a number.
+/// Flink's implicit casts into a sink: within a family of types, never from text to a number, nor from a
+/// number to a whole one that may not hold it.
 fn fits(found: &DataType, wanted: &DataType) -> bool {
     use DataType as T;
     let text = |t: &T| matches!(t, T::Utf8 | T::LargeUtf8 | T::Utf8View);
     let bytes = |t: &T| matches!(t, T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_));
-    let number = |t: &T| t.is_numeric();
+    let number = |found: &T, wanted: &T| {
+        let holds = |wanted: &T| {
+            !wanted.is_integer() || found.is_integer() && found.primitive_width() <= wanted.primitive_width()
+        };
+        found.is_numeric() && wanted.is_numeric() && holds(wanted) && !(*found == T::Float64 && *wanted == T::Float32)
+    };
     let time = |t: &T| matches!(t, T::Timestamp(_, _));
     match (found, wanted) {
         (T::Null, _) => true,
         (found, wanted) if text(found) && text(wanted) => true,
         (found, wanted) if bytes(found) && bytes(wanted) => true,
-        (found, wanted) if number(found) && number(wanted) => true,
+        (found, wanted) if number(found, wanted) => true,
         (found, wanted) if time(found) && time(wanted) => true,
         (T::Date32, wanted) if time(wanted) => true,
         (T::Struct(from), T::Struct(to)) => {

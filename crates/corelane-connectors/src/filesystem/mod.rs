@@ -106,12 +106,14 @@ impl Connector for FilesystemConnector {
             FormatOptions::Csv(csv) => {
                 let (sample, at_end) = text::sample(&file.path, SAMPLE_BYTES_MAX)?;
                 let given = Options::new(options);
-                let header = given.boolean("csv.header")?.unwrap_or(true);
                 let delimiter = match given.text("csv.field-delimiter") {
                     Some(_) => csv.delimiter,
                     None => infer::find_delimiter(&sample, at_end, csv),
                 };
-                let csv = CsvOptions { header, delimiter, ..csv.clone() };
+                let csv = CsvOptions { delimiter, ..csv.clone() };
+                let header = given.boolean("csv.header")?;
+                let header = header.unwrap_or_else(|| infer::has_header(&sample, at_end, &csv));
+                let csv = CsvOptions { header, ..csv };
                 let schema = infer::infer_csv(&file.path, &sample, at_end, &csv)?;
                 Ok(Arc::new(source::with_csv(&schema, header, delimiter)))
             }
@@ -143,8 +145,8 @@ pub fn table_options_for_path(path: &str) -> Result<TableOptions> {
     let extension = plain.rsplit('/').next().unwrap_or(plain).rsplit_once('.').map_or("", |(_, extension)| extension);
     let given: &[(&str, &str)] = match extension {
         "json" | "jsonl" | "ndjson" => &[("format", "json")],
-        "csv" => &[("format", "csv"), ("csv.header", "true")],
-        "tsv" | "tab" => &[("format", "csv"), ("csv.header", "true"), ("csv.field-delimiter", "\\t")],
+        "csv" => &[("format", "csv")],
+        "tsv" | "tab" => &[("format", "csv"), ("csv.field-delimiter", "\\t")],
         "parquet" | "pq" => &[("format", "parquet")],
         _ => {
             return Err(Error::invalid(format!("cannot tell the format of '{path}' by its name"))

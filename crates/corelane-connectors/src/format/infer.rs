@@ -157,6 +157,32 @@ pub(crate) fn find_delimiter(sample: &[u8], at_end: bool, options: &CsvOptions) 
     others.filter(|(width, _)| 1 < *width).max_by_key(|(width, _)| *width).map_or(b',', |(_, delimiter)| delimiter)
 }
 
+/// Whether the first record names the columns: it has other types than the records behind it, or all
+/// is text, where nothing speaks against it (as in DuckDB's sniffer).
+pub(crate) fn has_header(sample: &[u8], at_end: bool, options: &CsvOptions) -> bool {
+    let mut records = sample_records(sample, at_end, SAMPLE_RECORDS, options).into_iter();
+    let Some(first) = records.next() else { return true };
+    let shape_of = |text: &String| match &options.null_literal {
+        Some(literal) if literal == text => Shape::Nothing,
+        _ => Shape::of_text(text),
+    };
+    let mut shapes = vec![Shape::Nothing; first.len()];
+    for record in records.filter(|record| record.len() == first.len()) {
+        for (shape, text) in shapes.iter_mut().zip(&record) {
+            *shape = std::mem::replace(shape, Shape::Nothing).widen(shape_of(text));
+        }
+    }
+    let first: Vec<Shape> = first.iter().map(shape_of).collect();
+    if first.iter().all(|shape| *shape == Shape::Nothing) {
+        return true;
+    }
+    let whole: Vec<Shape> = shapes.iter().zip(&first).map(|(rest, first)| rest.clone().widen(first.clone())).collect();
+    let all_text = whole.iter().all(|shape| matches!(shape, Shape::Text | Shape::Nothing));
+    let differs =
+        |rest: &Shape, whole: &Shape| *rest != Shape::Nothing && *rest != Shape::Text && *whole == Shape::Text;
+    all_text || shapes.iter().zip(&whole).any(|(rest, whole)| differs(rest, whole))
+}
+
 /// # Errors
 /// If the sample holds no record.
 pub(crate) fn infer_csv(path: &str, sample: &[u8], at_end: bool, options: &CsvOptions) -> Result<SchemaRef> {
@@ -223,6 +249,19 @@ fn nothing_to_infer(path: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_is_told_from_rows() {
+        let has = |sample: &str| has_header(sample.as_bytes(), true, &CsvOptions::default());
+        for rows in
+            ["1,2\n3,4\n", "a,1\nb,2\n", "1.5,a\n2,b\n", "true,1\nfalse,2\n", "a,2024-01-01\n", "1\n", "1,\n,2\n"]
+        {
+            assert!(!has(rows), "{rows:?} has no header");
+        }
+        for headed in ["a,b\n1,2\n", "a,b\nx,1\n", "a,b\nc,d\n", "a\n", "id,at\n1,2024-01-01\n", "", "2023,x\nb,y\n"] {
+            assert!(has(headed), "{headed:?} has a header");
+        }
+    }
     use corelane_stream::sql_type;
     use expect_test::{Expect, expect};
 
