@@ -255,8 +255,8 @@ fn cpu_quota() -> Option<f64> {
         (quota > 0.0 && period > 0.0).then(|| quota / period)
     };
     let new = |folder: &Path| line(folder.join("cpu.max")).as_deref().and_then(parse_cpu_max);
-    let quotas = group_folders("").iter().filter_map(|folder| new(folder)).collect::<Vec<_>>();
-    let quotas = quotas.into_iter().chain(group_folders("cpu").iter().filter_map(|folder| old(folder)));
+    let quotas = group_folders("").into_iter().filter_map(|folder| new(&folder));
+    let quotas = quotas.chain(group_folders("cpu").into_iter().filter_map(|folder| old(&folder)));
     quotas.reduce(f64::min)
 }
 
