@@ -200,6 +200,7 @@ def main():
             print(f"{query} {engine}: {median / 1e6:.2f} M rows per CPU-second", file=sys.stderr, flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     requirements = (HERE / "requirements.txt").read_text().split() + [FLINK]
+    requirements = [line for line in requirements if any(engine in line for engine in arguments.engines)]
     results = {
         "benchmark": "peers",
         "machine": kept["machine"],
