@@ -5,7 +5,7 @@
 //! stay in the first-level cache. Growing never moves more than a segment or starts a page.
 //!
 //! Where groups are few, the one that a key had last is remembered by bits of the key's hash: then
-//! most rows need not look into the index. About 2 ns a row for one short key among few groups.
+//! most rows need not look into the index. About 4 ns a row for one short key among 200 groups (2-CPU Xeon).
 
 use arrow::array::ArrayRef;
 use arrow::buffer::ScalarBuffer;
