@@ -196,6 +196,30 @@ pub(super) fn check_texts(what: &str, types: &[DataType]) -> Result<()> {
     }
 }
 
+/// # Errors
+/// If values of these types are never equal nor in order. Texts are compared with times by what they
+/// say, and dates with the start of their day.
+pub(super) fn check_compared(types: &[DataType]) -> Result<()> {
+    let mut known = types.iter().filter(|data_type| !data_type.is_null());
+    let Some(first) = known.next() else { return Ok(()) };
+    let is_time = |family| matches!(family, Family::Date | Family::Time | Family::Timestamp);
+    for other in known {
+        let (Some(one), Some(another)) = (family(first), family(other)) else { continue };
+        let compares = one == another
+            || matches!((one, another), (Family::Date, Family::Timestamp) | (Family::Timestamp, Family::Date))
+            || one == Family::Text && is_time(another)
+            || another == Family::Text && is_time(one);
+        if !compares {
+            let (one, another) = (with_article(&sql_type(first)), with_article(&sql_type(other)));
+            let error = SqlError::new(format!("{one} is not compared with {another}"));
+            return refused(
+                error.with_hint("cast one to the other's type, or TRY_CAST it: NULL where it cannot be cast"),
+            );
+        }
+    }
+    Ok(())
+}
+
 fn with_article(name: &str) -> String {
     let article = if name.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
     format!("{article} {name}")

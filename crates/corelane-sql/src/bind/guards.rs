@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use corelane_ops::Guarded;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Result, internal_err};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{
-    ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
@@ -44,12 +45,25 @@ fn guard(arguments: &mut [Expr], filter: Option<&Expr>) -> bool {
     let Some(filter) = filter else { return false };
     let mut guarded = false;
     for argument in arguments.iter_mut().filter(|argument| can_fail(argument)) {
-        let udf = Arc::new(ScalarUDF::from(Guard { signature: Signature::any(2, Volatility::Immutable) }));
-        let value = std::mem::take(argument);
-        *argument = Expr::ScalarFunction(ScalarFunction::new_udf(udf, vec![filter.clone(), value]));
+        *argument = guarded_by(filter.clone(), std::mem::take(argument));
         guarded = true;
     }
     guarded
+}
+
+/// The value where the condition holds.
+pub(super) fn guarded_by(condition: Expr, value: Expr) -> Expr {
+    let udf = Arc::new(ScalarUDF::from(Guard { signature: Signature::any(2, Volatility::Immutable) }));
+    Expr::ScalarFunction(ScalarFunction::new_udf(udf, vec![condition, value]))
+}
+
+/// The condition and the value of a guarded value, if it is one.
+pub(super) fn guard_parts(call: &ScalarFunction) -> Option<(&Expr, &Expr)> {
+    call.func.inner().downcast_ref::<Guard>()?;
+    match call.args.as_slice() {
+        [condition, value] => Some((condition, value)),
+        _ => None,
+    }
 }
 
 /// The physical expression of a guarded argument, if it is one.
@@ -95,6 +109,13 @@ impl ScalarUDFImpl for Guard {
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
         match given {
             [DataType::Boolean | DataType::Null, data_type] => Ok(data_type.clone()),
+            _ => internal_err!("a value is guarded by a condition"),
+        }
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> Result<FieldRef> {
+        match arguments.arg_fields {
+            [_, value] => Ok(Arc::new(value.as_ref().clone().with_nullable(true))),
             _ => internal_err!("a value is guarded by a condition"),
         }
     }

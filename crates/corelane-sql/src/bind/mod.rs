@@ -10,6 +10,7 @@ mod cast_rules;
 mod casts;
 mod context;
 mod expressions;
+mod guarded_columns;
 mod guards;
 mod literals;
 mod nested_cast;
@@ -86,7 +87,8 @@ fn bound(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<Logi
     let plan = BindContext::new(catalog, functions).plan_query(query)?;
     cast_rules::check_plan(&plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
-    optimize(guards::guard_filtered(casts::rewrite_plan(plan, functions)?)?)
+    let plan = guards::guard_filtered(casts::rewrite_plan(plan, functions)?)?;
+    optimize(guarded_columns::guard_columns(plan)?)
 }
 
 /// Finds the name that an error speaks of in the query's text.

@@ -15,7 +15,7 @@ use datafusion_expr::{
 };
 use sqlparser::ast;
 
-use super::cast_rules::check_texts;
+use super::cast_rules::{check_compared, check_texts};
 use super::rewrite::{call, text};
 use crate::supertype::{common_type, is_decimal};
 
@@ -88,6 +88,7 @@ fn compared<const N: usize>(parts: [Expr; N], schema: &DFSchema) -> Result<[Expr
 /// hide columns from its rules.
 fn all_compared(parts: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
     let types = types_of(&parts, schema)?;
+    check_compared(&types)?;
     let any = |wanted: fn(&DataType) -> bool| types.iter().any(wanted);
     let is_mixed = any(is_decimal) && any(DataType::is_floating)
         || any(|data_type| *data_type == DataType::Date32)

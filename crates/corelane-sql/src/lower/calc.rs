@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
-use corelane_ops::{CalcSpec, checked};
+use corelane_ops::{CalcSpec, FloatComparison, checked};
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{Exchange, OperatorSpec, RowPolicy};
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -225,9 +225,17 @@ pub(super) fn physical(expression: &Expr, names: &DFSchema) -> Result<Arc<dyn Ph
     }
     let physical = create_physical_expr(expression, names, &ExecutionProps::new(), &PhysicalPlanningContext::default())
         .map_err(planning)?;
-    let physical = physical
-        .transform_up(|part| Ok(guarded(&part).map_or_else(|| Transformed::no(part), Transformed::yes)))
-        .map_err(planning)?;
+    let schema = names.as_arrow();
+    let ours = |part: Arc<dyn PhysicalExpr>| -> datafusion_common::Result<_> {
+        if let Some(guarded) = guarded(&part) {
+            return Ok(Transformed::yes(guarded));
+        }
+        Ok(match FloatComparison::of(&part, schema)? {
+            Some(comparison) => Transformed::yes(Arc::new(comparison) as _),
+            None => Transformed::no(part),
+        })
+    };
+    let physical = physical.transform_up(ours).map_err(planning)?;
     checked(physical.data).map_err(SqlError::from)
 }
 

@@ -17,6 +17,7 @@ mod sort;
 mod window;
 
 pub(crate) use self::origin::can_fail;
+pub(crate) use self::scan::definition_may_fail;
 
 use std::collections::HashMap;
 use std::sync::Arc;

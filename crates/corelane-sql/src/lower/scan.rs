@@ -178,7 +178,7 @@ fn split_shared(
     let sure: BTreeSet<usize> = sure.iter().filter_map(&visible).collect();
     let computed = |index: usize| matches!(table.columns[index].source, ColumnSource::Computed { .. });
     // What is read under conditions only may fail in rows for which they do not hold.
-    let guarded = |index: usize| computed(index) && !sure.contains(&index) && fails(table, index);
+    let guarded = |index: usize| computed(index) && !sure.contains(&index) && definition_may_fail(table, index);
     let shared = uses.iter().any(|(index, count)| *count > 1 && computed(*index) && !guarded(*index));
     if !shared {
         let inner = calc
@@ -212,7 +212,8 @@ fn split_shared(
     Ok(SplitCalc { predicate, inner, outer: Some((names, outer)) })
 }
 
-fn fails(table: &Table, index: usize) -> bool {
+/// Whether computing a column from what the source gives may fail.
+pub(crate) fn definition_may_fail(table: &Table, index: usize) -> bool {
     definition(table, index).is_some_and(|expression| can_fail(&expression))
 }
 
