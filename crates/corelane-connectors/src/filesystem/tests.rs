@@ -376,7 +376,7 @@ fn files_that_cannot_be_read_are_named() {
         "trade.json",
         "json",
         expect![[r#"
-        Io: cannot read 'DIR/trade.json': there is no such file
+        Io: table 't': cannot read 'DIR/trade.json': there is no such file
         did you mean 'DIR/trades.json'?"#]],
     );
     fs::create_dir(path("empty")).expect("creates");
@@ -384,14 +384,14 @@ fn files_that_cannot_be_read_are_named() {
         "empty",
         "json",
         expect![[r#"
-        Io: cannot read 'DIR/empty': the directory has no files
+        Io: table 't': cannot read 'DIR/empty': the directory has no files
         names that begin with '.' or '_' are skipped"#]],
     );
     check(
         "*.csv",
         "csv",
         expect![[r#"
-        Io: cannot read 'DIR/*.csv': no file matches it
+        Io: table 't': cannot read 'DIR/*.csv': no file matches it
         names that begin with '.' or '_' are skipped"#]],
     );
 

@@ -223,6 +223,20 @@ impl TextReader {
         }
     }
 
+    /// Has the decoder read the line that names the columns of this file, where reading does not begin with it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the names do not fit the table.
+    pub fn read_header(&self, decoder: &mut dyn Decoder) -> Result<()> {
+        if self.rest().start == 0 || !decoder.wants_header() {
+            return Ok(());
+        }
+        let mut reader = TextReader::open(&self.path, Range::WHOLE, self.compression, false)?;
+        while decoder.wants_header() && reader.step(decoder, 1, &mut |_| Ok(()))? == Step::Full {}
+        // Whoever reads the file's beginning has its rows.
+        decoder.flush().map(drop)
+    }
+
     /// What is left to read.
     pub fn rest(&self) -> Range {
         let aligned = !self.seeking || self.reading_over;

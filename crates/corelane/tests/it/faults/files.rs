@@ -18,7 +18,7 @@ fn a_missing_file() {
         &(table("a BIGINT", "csv", "none.csv", "") + "SELECT * FROM t"),
         4,
         expect![[r#"
-        error: cannot read 'none.csv': there is no such file
+        error: table 't': cannot read 'none.csv': there is no such file
         hint: paths are relative to the directory that the command runs in
     "#]],
     );
@@ -56,7 +56,7 @@ fn a_pipe_with_a_name() {
         &(table("a BIGINT", "csv", "in.csv", "") + "SELECT * FROM t"),
         4,
         expect![[r#"
-            error: cannot read 'in.csv': it is a pipe, a socket or a device and not a file
+            error: table 't': cannot read 'in.csv': it is a pipe, a socket or a device and not a file
             hint: pass it as standard input: 'path' = '-'
         "#]],
     );
@@ -70,7 +70,7 @@ fn a_directory_without_files() {
         &(table("a BIGINT", "json", "in", "") + "SELECT * FROM t"),
         4,
         expect![[r#"
-        error: cannot read 'in': the directory has no files
+        error: table 't': cannot read 'in': the directory has no files
         hint: names that begin with '.' or '_' are skipped
     "#]],
     );
@@ -79,7 +79,7 @@ fn a_directory_without_files() {
         &(table("a BIGINT", "json", "in/*.json", "") + "SELECT * FROM t"),
         4,
         expect![[r#"
-        error: cannot read 'in/*.json': no file matches it
+        error: table 't': cannot read 'in/*.json': no file matches it
         hint: names that begin with '.' or '_' are skipped
     "#]],
     );
