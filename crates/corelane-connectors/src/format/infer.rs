@@ -237,6 +237,11 @@ pub(crate) fn infer_csv(samples: &[Sample], options: &CsvOptions) -> Result<Sche
             (false, true) => column_names(&vec![String::new(); first.len()]),
             (false, false) => members.iter().map(|(name, _)| name.clone()).collect(),
         };
+        // Rows where names should be, or another table: who reads it will be told.
+        let is_known = |name: &String| members.iter().any(|(known, _)| known == name);
+        if !members.is_empty() && !names.iter().any(is_known) {
+            continue;
+        }
         names.iter().for_each(|name| put(&mut members, name.clone(), Shape::Nothing));
         let data = records.iter().skip(usize::from(options.header));
         for record in data.filter(|record| record.len() == names.len()) {

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use expect_test::expect;
 use parquet::arrow::ArrowWriter;
 
-use super::{gzip, table};
+use super::{gzip, parquet, table};
 use crate::program::{Place, in_child};
 
 #[test]
@@ -143,18 +143,10 @@ fn a_gzip_file_that_is_cut_off() {
     );
 }
 
-fn parquet() -> Vec<u8> {
-    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10_000));
-    let rows = RecordBatch::try_from_iter([("a", column)]).expect("one column");
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).expect("a known type");
-    writer.write(&rows).expect("memory takes all");
-    writer.into_inner().expect("memory takes all")
-}
-
 #[test]
 fn a_corrupt_parquet_file() {
     let place = Place::new();
-    let whole = parquet();
+    let whole = parquet(0..10_000);
     place.write("noise.parquet", &[7; 3_000]);
     place.refused(
         "SELECT * FROM 'noise.parquet'",
