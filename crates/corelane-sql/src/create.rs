@@ -450,6 +450,9 @@ fn inherited(catalog: &Catalog, like: &LikeClause) -> Result<Declaration, SqlErr
         declaration.options = base.definition.options.clone();
         declaration.metadata.clone_from(base.definition.schema.metadata());
     }
+    // They are of the columns, whatever becomes of the options.
+    let lengths = base.definition.schema.metadata().iter().filter(|(key, _)| key.starts_with(LENGTH_KEY));
+    declaration.metadata.extend(lengths.map(|(key, length)| (key.clone(), length.clone())));
     if included(LikeFeature::Partitions) {
         declaration.partitioned_by = base.definition.partitioned_by.clone();
     }
