@@ -24,6 +24,10 @@ impl Connector for BlackholeConnector {
         Vec::new()
     }
 
+    fn can_be_read(&self) -> bool {
+        false
+    }
+
     fn source(&self, table: &TableDefinition) -> Result<Arc<dyn SourceSpec>> {
         Err(Error::invalid(format!("table '{}' cannot be read: a blackhole keeps nothing", table.name)))
     }

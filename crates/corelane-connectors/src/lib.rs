@@ -69,7 +69,8 @@ fn matches_name(known: &str, given: &str) -> bool {
 pub fn check_options(connector: &dyn Connector, given: &TableOptions) -> Result<()> {
     let known = connector.options();
     let names = || {
-        let policy = POLICY_OPTIONS.iter().map(|option| option.name);
+        let policy = if connector.can_be_read() { POLICY_OPTIONS } else { &[] };
+        let policy = policy.iter().map(|option| option.name);
         std::iter::once("connector").chain(known.iter().map(|option| option.name)).chain(policy)
     };
     for name in given.keys() {

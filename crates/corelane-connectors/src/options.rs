@@ -152,6 +152,16 @@ pub(crate) fn meant<'a>(error: Error, value: Option<&str>, accepted: impl IntoIt
     }
 }
 
+/// Names between quotes, as many as can be read at a glance.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const NAMES_MAX: usize = 20;
+    let names: Vec<String> = names.into_iter().map(|name| format!("'{name}'")).collect();
+    match names.get(NAMES_MAX..) {
+        Some(more @ [_, ..]) => format!("{} and {} more", names[..NAMES_MAX].join(", "), more.len()),
+        Some([]) | None => names.join(", "),
+    }
+}
+
 /// The candidate most like `name`, if one is like it at all.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LIKENESS_MIN: f64 = 0.6;

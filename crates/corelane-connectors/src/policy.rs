@@ -31,7 +31,7 @@ pub const POLICY_OPTIONS: &[OptionDef] = &[
 /// Reads the policy of one table.
 ///
 /// # Errors
-/// If a value is wrong, or a dead letter is asked for without a path.
+/// If a value is wrong, a dead letter is asked for without a path, or a path is given for none.
 pub fn row_policy(table: &str, options: &TableOptions) -> Result<RowPolicy> {
     let options = Options::new(options);
     let on_error = options
@@ -50,6 +50,11 @@ pub fn row_policy(table: &str, options: &TableOptions) -> Result<RowPolicy> {
                     .with_hint("add 'dead-letter.path' = 'file.jsonl'"));
             }
         }
+    }
+    let keeps_rows = on_error == OnError::DeadLetter || late_rows == LateRows::DeadLetter;
+    if dead_letter_path.is_some() && !keeps_rows {
+        return Err(Error::invalid("option 'dead-letter.path' has no use: no row goes there")
+            .with_hint("add 'on-error' = 'dead-letter' or 'late-rows' = 'dead-letter', or leave it out"));
     }
     Ok(RowPolicy { table: table.to_owned(), on_error, late_rows, dead_letter_path })
 }

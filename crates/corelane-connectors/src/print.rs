@@ -48,6 +48,10 @@ impl Connector for PrintConnector {
         ]
     }
 
+    fn can_be_read(&self) -> bool {
+        false
+    }
+
     fn source(&self, table: &TableDefinition) -> Result<Arc<dyn SourceSpec>> {
         Err(Error::invalid(format!("table '{}' cannot be read: 'print' is only a sink", table.name)))
     }

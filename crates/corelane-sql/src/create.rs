@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use corelane_stream::connector::LENGTH_KEY;
 use corelane_stream::source::METADATA_POSITION;
 use corelane_stream::{Connector, Error, SourceSpec, TableDefinition, TableOptions, sql_type};
 use datafusion_common::DFSchema;
@@ -19,7 +20,7 @@ use crate::error::SqlError;
 use crate::parse::{
     ColumnDef, ColumnKind, CreateTable, CreateView, LikeClause, LikeFeature, LikeStrategy, WatermarkDef,
 };
-use crate::types::arrow_type;
+use crate::types::{arrow_type, declared_lengths};
 
 /// The last part of a name; a longer one must name the one database there is.
 ///
@@ -47,7 +48,7 @@ struct Declaration {
     options: TableOptions,
     partitioned_by: Vec<String>,
     primary_key: Vec<String>,
-    /// What the connector noted as it inferred the columns.
+    /// What the connector noted as it inferred the columns, and what types forget of declared ones.
     metadata: HashMap<String, String>,
 }
 
@@ -247,6 +248,10 @@ fn add_columns(
                 declaration
                     .columns
                     .push(Column { field: field(data_type, !not_null)?, source: ColumnSource::Physical(physical) });
+                let mut lengths = Vec::new();
+                declared_lengths(name, data_type, &mut lengths);
+                let noted = |(path, length): (String, u64)| (format!("{LENGTH_KEY}{path}"), length.to_string());
+                declaration.metadata.extend(lengths.into_iter().map(noted));
             }
             ColumnKind::Metadata { data_type, not_null, from, is_virtual: _ } => {
                 let key = from.clone().unwrap_or_else(|| name.clone());
@@ -445,6 +450,9 @@ fn inherited(catalog: &Catalog, like: &LikeClause) -> Result<Declaration, SqlErr
         declaration.options = base.definition.options.clone();
         declaration.metadata.clone_from(base.definition.schema.metadata());
     }
+    // They are of the columns, whatever becomes of the options.
+    let lengths = base.definition.schema.metadata().iter().filter(|(key, _)| key.starts_with(LENGTH_KEY));
+    declaration.metadata.extend(lengths.map(|(key, length)| (key.clone(), length.clone())));
     if included(LikeFeature::Partitions) {
         declaration.partitioned_by = base.definition.partitioned_by.clone();
     }

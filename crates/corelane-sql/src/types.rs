@@ -10,7 +10,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType as ArrowType, Field, Fields, IntervalUnit, TimeUnit};
 use corelane_stream::sql_type::multiset_type;
 use sqlparser::ast::{
-    ArrayElemTypeDef, DataType, ExactNumberInfo, IntervalFields, ObjectName, SqlOption, TimezoneInfo,
+    ArrayElemTypeDef, BinaryLength, CharacterLength, DataType, ExactNumberInfo, IntervalFields, ObjectName, SqlOption,
+    TimezoneInfo,
 };
 
 use crate::error::SqlError;
@@ -85,6 +86,41 @@ pub fn arrow_type(data_type: &DataType) -> Result<ArrowType, SqlError> {
         DataType::Custom(name, modifiers) => return named(name, modifiers),
         other => return Err(refuse(other)),
     })
+}
+
+/// The lengths that texts and bytes are declared with, by the path of their column, which types forget.
+pub(crate) fn declared_lengths(path: &str, data_type: &DataType, lengths: &mut Vec<(String, u64)>) {
+    let below = |name: &str| format!("{path}.{name}");
+    let length = match data_type {
+        DataType::Char(length) | DataType::Character(length) => match length {
+            Some(CharacterLength::IntegerLength { length, .. }) => Some(*length),
+            Some(CharacterLength::Max) => None,
+            None => Some(1),
+        },
+        DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::CharVarying(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::Varbinary(Some(BinaryLength::IntegerLength { length })) => Some(*length),
+        DataType::Binary(length) => Some(length.unwrap_or(1)),
+        DataType::Array(ArrayElemTypeDef::AngleBracket(element)) => {
+            declared_lengths(&below("element"), element, lengths);
+            None
+        }
+        DataType::Map(key, value) => {
+            declared_lengths(&below("key"), key, lengths);
+            declared_lengths(&below("value"), value, lengths);
+            None
+        }
+        DataType::Struct(fields, _) => {
+            for field in fields {
+                let name = field.field_name.as_ref().map_or("", |name| name.value.as_str());
+                declared_lengths(&below(name), &field.field_type, lengths);
+            }
+            None
+        }
+        _ => None,
+    };
+    lengths.extend(length.map(|length| (path.to_owned(), length)));
 }
 
 fn decimal(info: ExactNumberInfo) -> Result<ArrowType, SqlError> {

@@ -23,6 +23,10 @@ pub struct OptionDef {
     pub help: &'static str,
 }
 
+/// With the path of a column behind it, the key, in the metadata of a table's schema, of the length that a text or
+/// bytes are declared with: `corelane.length.name` is `12` for `name VARCHAR(12)`.
+pub const LENGTH_KEY: &str = "corelane.length.";
+
 /// The options of `WITH (..)`, in the order of their names.
 pub type TableOptions = BTreeMap<String, String>;
 
@@ -50,6 +54,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
 
     /// Its options, formats' options included; `connector` and the row-policy options are not listed.
     fn options(&self) -> Vec<OptionDef>;
+
+    /// False if its tables can only be written: what becomes of bad rows is no matter of theirs.
+    fn can_be_read(&self) -> bool {
+        true
+    }
 
     /// Metadata columns that a source can fill: name and Arrow type are checked by `source`.
     fn metadata(&self) -> &'static [&'static str] {

@@ -26,6 +26,8 @@ const EVENT_ROWS_PER_SECOND: u64 = 1_000;
 #[derive(Clone, Debug)]
 pub(super) struct DatagenGenerator {
     options: Arc<TableOptions>,
+    /// As declared, with what is noted of the columns.
+    declared: SchemaRef,
     seed: u64,
     times: RowTimes,
     schema: SchemaRef,
@@ -59,11 +61,12 @@ impl DatagenGenerator {
             None => RowTimes::Clock,
             Some(start_ms) => RowTimes::Counted { start_ms, rows_per_second: rate.unwrap_or(EVENT_ROWS_PER_SECOND) },
         };
-        let planner = Planner::new(options, seed);
+        let planner = Planner::new(options, schema.metadata(), seed);
         let columns = planner.columns(schema)?;
         planner.check_names(options)?;
         Ok(DatagenGenerator {
             options: Arc::new(options.clone()),
+            declared: Arc::clone(schema),
             seed,
             times,
             schema: Arc::clone(schema),
@@ -96,7 +99,7 @@ impl RowGenerator for DatagenGenerator {
     }
 
     fn pruned(&self, schema: SchemaRef) -> Result<Arc<dyn RowGenerator>> {
-        let columns = Planner::new(&self.options, self.seed).columns(&schema)?;
+        let columns = Planner::new(&self.options, self.declared.metadata(), self.seed).columns(&schema)?;
         Ok(Arc::new(DatagenGenerator { schema, columns, ..self.clone() }))
     }
 }

@@ -33,7 +33,11 @@ const OPTIONS: &[OptionDef] = &[
     optional("fields.#.kind", Some("random"), "How the column's values are made: 'random' or 'sequence'."),
     optional("fields.#.min", None, "The smallest random number; by default the smallest of the type."),
     optional("fields.#.max", None, "The largest random number; by default the largest of the type."),
-    optional("fields.#.length", Some("100"), "Characters, bytes or elements of a random value; 3 for collections."),
+    optional(
+        "fields.#.length",
+        Some("100"),
+        "Characters, bytes or elements of a random value; by default that of the type, as in VARCHAR(20), and 3 for collections.",
+    ),
     optional("fields.#.var-len", Some("false"), "Whether strings are of any length up to 'length'."),
     optional("fields.#.null-rate", Some("0"), "The share of values that are NULL, from 0 to 1."),
     optional("fields.#.start", None, "The first value of a sequence."),

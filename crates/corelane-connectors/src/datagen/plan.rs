@@ -1,11 +1,12 @@
 //! What to make for each column: its type and its `fields.*` options, checked.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::types::Decimal128Type;
 use arrow::compute::kernels::cast_utils::parse_decimal;
 use arrow::datatypes::{DataType, Field, Fields, Schema};
+use corelane_stream::connector::LENGTH_KEY;
 use corelane_stream::{Error, Result, TableOptions};
 
 use crate::options::{Options, did_you_mean, wrong_value};
@@ -50,6 +51,8 @@ pub(super) struct Length {
 /// Plans the columns of a table.
 pub(super) struct Planner<'a> {
     options: Options<'a>,
+    /// The metadata of the table's schema.
+    noted: &'a HashMap<String, String>,
     seed: u64,
     /// Every `fields.*` option that means something, given or not.
     known: RefCell<BTreeSet<String>>,
@@ -58,9 +61,9 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(options: &'a TableOptions, seed: u64) -> Self {
+    pub(super) fn new(options: &'a TableOptions, noted: &'a HashMap<String, String>, seed: u64) -> Self {
         let known = RefCell::default();
-        Planner { options: Options::new(options), seed, known, sequence_rows: RefCell::default() }
+        Planner { options: Options::new(options), noted, seed, known, sequence_rows: RefCell::default() }
     }
 
     pub(super) fn columns(&self, schema: &Schema) -> Result<Vec<FieldPlan>> {
@@ -217,7 +220,16 @@ impl<'a> Planner<'a> {
 
     fn text_length(&self, path: &str) -> Result<Length> {
         let vary = self.options.boolean(&self.name(path, "var-len"))?.unwrap_or(false);
-        Ok(Length { max: self.length(path, TEXT_LENGTH_DEFAULT)?, vary })
+        let declared = self.noted.get(&format!("{LENGTH_KEY}{path}")).and_then(|length| length.parse::<usize>().ok());
+        let default = declared.filter(|length| *length <= LENGTH_MAX).unwrap_or(TEXT_LENGTH_DEFAULT);
+        let max = self.length(path, default)?;
+        match declared {
+            Some(declared) if declared < max => {
+                let accepted = format!("a whole number up to {declared}, the length of the column's type");
+                Err(wrong_value(&self.name(path, "length"), &max.to_string(), &accepted))
+            }
+            Some(_) | None => Ok(Length { max, vary }),
+        }
     }
 
     fn length(&self, path: &str, default: usize) -> Result<usize> {

@@ -3,6 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int8Type, Int64Type, Schema, TimeUnit};
 use corelane_stream::SourceSpec;
+use corelane_stream::connector::LENGTH_KEY;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -166,6 +167,25 @@ fn wrong_options_are_refused() {
         &[("fields.name.null-rate", "2")],
         &expect!["option 'fields.name.null-rate' has the value '2'; it takes a number from 0 to 1"],
     );
+}
+
+#[test]
+fn texts_have_the_length_of_their_type() {
+    let noted = [("name", "12"), ("raw", "3"), ("row.b", "2"), ("map.key", "1"), ("list", "7")];
+    let noted = noted.map(|(path, length)| (format!("{LENGTH_KEY}{path}"), length.to_owned()));
+    let schema = Arc::new(all_types().as_ref().clone().with_metadata(noted.into()));
+    let columns = Schema::new([5, 6, 11].map(|column| schema.field(column).clone()).to_vec());
+    let spec = source(&schema, &[("number-of-rows", "1"), ("rows-per-second", "0"), ("fields.raw.length", "2")]);
+    let rows = read_all(with_position(spec.with_schema(Arc::new(columns)).expect("a part").as_ref()).as_ref(), 1, 10);
+    assert_eq!(rows["name"].as_string_view().value(0).len(), 12);
+    assert_eq!(rows["raw"].as_binary_view().value(0).len(), 2);
+    assert_eq!(rows["row"].as_struct().column(1).as_string::<i32>().value(0).len(), 2);
+    let error = DatagenConnector.source(&table(&schema, &[("fields.name.length", "13")])).expect_err("it is too long");
+    let text = format!("{error}; {}", error.hint().unwrap_or("no hint"));
+    expect![
+        "option 'fields.name.length' has the value '13'; it takes a whole number up to 12, the length of the column's type"
+    ]
+    .assert_eq(&text);
 }
 
 #[test]

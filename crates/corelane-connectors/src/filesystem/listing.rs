@@ -41,6 +41,13 @@ impl FileInfo {
         Ok(FileInfo { path: text.to_owned(), ordinal: 0, size: metadata.len(), modified_ms, identity })
     }
 
+    /// The file that the name stands for now, if there is one.
+    pub fn now(&self) -> Option<FileInfo> {
+        let metadata = fs::metadata(&self.path).ok()?;
+        let file = FileInfo::new(Path::new(&self.path), &metadata).ok()?;
+        Some(FileInfo { ordinal: self.ordinal, ..file })
+    }
+
     /// Whether the name still stands for this file, with all that has been read of it.
     pub fn is_still_there(&self, read_bytes: u64) -> bool {
         fs::metadata(&self.path)

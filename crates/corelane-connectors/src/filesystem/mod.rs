@@ -15,13 +15,15 @@ mod text;
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use corelane_stream::{Connector, Error, OptionDef, Result, SinkSpec, SourceSpec, TableDefinition, TableOptions};
 
 use crate::format::decode::value::TimestampStyle;
-use crate::format::{CsvOptions, DECODE_OPTIONS, FormatOptions, infer};
+use crate::format::infer::{self, Sample};
+use crate::format::{CsvOptions, DECODE_OPTIONS, FormatOptions};
 use crate::options::Options;
 pub use letters::{TableUse, check_dead_letters, check_standard_input};
+use listing::FileInfo;
 pub use parquet::is_reading_guarded;
 use sink::{FilesystemSinkSpec, sink_options};
 use source::FilesystemSource;
@@ -46,7 +48,7 @@ const SOURCE_OPTIONS: &[OptionDef] = &[
         name: "source.monitor-interval",
         default: None,
         required: false,
-        help: "How often to look for new and grown files; without it the files are read once as they are.",
+        help: "How often to look for new and grown files; without it the files are read once as they are. Parquet files do not grow.",
     },
 ];
 
@@ -91,43 +93,91 @@ impl Connector for FilesystemConnector {
                 .with_hint("declare them with CREATE TABLE"));
         }
         let format = FormatOptions::read(options)?;
-        // The first file with something in it: an empty one has nothing to say.
+        // Empty files have nothing to say, unless there are no others.
         let files = listing::list_some(path)?;
-        let file = files.iter().find(|file| 0 < file.size).unwrap_or(&files[0]);
+        let some = files.iter().any(|file| 0 < file.size);
+        let files: Vec<&FileInfo> = files.iter().filter(|file| 0 < file.size || !some).collect();
         match &format {
             FormatOptions::Json(json) => {
-                let (sample, at_end) = text::sample(&file.path, SAMPLE_BYTES_MAX)?;
+                let samples = samples(&files, |sample| sample.lines().count())?;
                 if Options::new(options).text("json.timestamp-format.standard").is_some() {
-                    return infer::infer_json(&file.path, &sample, at_end, json.timestamps);
+                    return infer::infer_json(&samples, json.timestamps);
                 }
-                let schema = infer::infer_json(&file.path, &sample, at_end, TimestampStyle::Either)?;
+                let schema = infer::infer_json(&samples, TimestampStyle::Either)?;
                 Ok(Arc::new(source::with_times_of_any_style(&schema)))
             }
             FormatOptions::Csv(csv) => {
-                let (sample, at_end) = text::sample(&file.path, SAMPLE_BYTES_MAX)?;
+                let samples = samples(&files, |sample| sample.lines().count())?;
+                let is_telling = |sample: &&Sample| sample.lines().next().is_some();
+                let first = samples.iter().find(is_telling).unwrap_or(&samples[0]);
                 let given = Options::new(options);
                 let delimiter = match given.text("csv.field-delimiter") {
                     Some(_) => csv.delimiter,
-                    None => infer::find_delimiter(&sample, at_end, csv),
+                    None => infer::find_delimiter(&first.text, first.at_end, csv),
                 };
                 let csv = CsvOptions { delimiter, ..csv.clone() };
                 let header = given.boolean("csv.header")?;
-                let header = header.unwrap_or_else(|| infer::has_header(&sample, at_end, &csv));
+                let header = header.unwrap_or_else(|| infer::has_header(&first.text, first.at_end, &csv));
                 let csv = CsvOptions { header, ..csv };
-                let schema = infer::infer_csv(&file.path, &sample, at_end, &csv)?;
+                let schema = infer::infer_csv(&samples, &csv)?;
                 Ok(Arc::new(source::with_csv(&schema, header, delimiter)))
             }
-            FormatOptions::Parquet => {
-                let schema = parquet::ParquetFile::open(&file.path)?.table_schema();
-                let mut names = schema.fields().iter().map(|field| field.name());
-                match names.find(|name| schema.fields().iter().filter(|field| field.name() == *name).count() > 1) {
-                    None => Ok(schema),
-                    Some(name) => Err(Error::invalid(format!("'{}' has several columns named '{name}'", file.path))
-                        .with_hint("write the file again with a name of its own for each column")),
-                }
-            }
+            FormatOptions::Parquet => infer_parquet(&files),
         }
     }
+}
+
+/// What files begin with: as many as have enough records together.
+fn samples(files: &[&FileInfo], records: impl Fn(&Sample) -> usize) -> Result<Vec<Sample>> {
+    let mut samples = vec![];
+    let mut found = 0;
+    for file in files.iter().take(infer::SAMPLE_RECORDS) {
+        if infer::SAMPLE_RECORDS <= found {
+            break;
+        }
+        let (text, at_end) = text::sample(&file.path, SAMPLE_BYTES_MAX)?;
+        let sample = Sample { path: file.path.clone(), text, at_end };
+        found += records(&sample);
+        samples.push(sample);
+    }
+    Ok(samples)
+}
+
+/// The columns of the first files, as many as have enough rows together. A column that one of them lacks, or may
+/// lack, is NULL there.
+fn infer_parquet(files: &[&FileInfo]) -> Result<SchemaRef> {
+    let mut columns: Vec<Field> = vec![];
+    let (mut rows, mut opened) = (0, 0);
+    for file in files {
+        if infer::SAMPLE_RECORDS as u64 <= rows {
+            break;
+        }
+        let open = parquet::ParquetFile::open(&file.path)?;
+        let schema = open.table_schema();
+        let mut names = schema.fields().iter().map(|field| field.name());
+        let is_repeated = |name: &&String| schema.fields().iter().filter(|field| field.name() == *name).count() > 1;
+        if let Some(name) = names.find(is_repeated) {
+            return Err(Error::invalid(format!("'{}' has several columns named '{name}'", file.path))
+                .with_hint("write the file again with a name of its own for each column"));
+        }
+        for known in &mut columns {
+            if schema.fields().find(known.name()).is_none_or(|(_, field)| field.is_nullable()) {
+                known.set_nullable(true);
+            }
+        }
+        for field in schema.fields() {
+            if !columns.iter().any(|known| known.name() == field.name()) {
+                let is_everywhere = opened == 0 && !field.is_nullable();
+                columns.push(field.as_ref().clone().with_nullable(!is_everywhere));
+            }
+        }
+        rows += open.rows();
+        opened += 1;
+    }
+    if opened < files.len() {
+        columns.iter_mut().for_each(|column| column.set_nullable(true));
+    }
+    Ok(Arc::new(Schema::new(columns)))
 }
 
 fn source_path(options: &TableOptions) -> Result<&str> {

@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
@@ -23,6 +23,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 
 use super::listing::cannot_read;
+use crate::options::{did_you_mean, listed};
 use corelane_stream::sql_type;
 
 /// What a Parquet file begins and ends with.
@@ -73,10 +74,37 @@ impl ParquetFile {
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
+    /// Its rows.
+    pub fn rows(&self) -> u64 {
+        self.metadata.metadata().row_groups().iter().map(rows_of).sum()
+    }
+
+    /// Tells a file that has nothing to do with a table: columns that a file lacks are NULL, but it has some.
+    ///
+    /// # Errors
+    /// If it has none of the declared columns.
+    pub fn check_any_of(&self, declared: &Schema) -> Result<()> {
+        let found = self.metadata.schema().fields();
+        let Some(first) = declared.fields().first() else { return Ok(()) };
+        if declared.fields().iter().any(|declared| found.find(declared.name()).is_some()) {
+            return Ok(());
+        }
+        let names = || found.iter().map(|field| field.name().as_str());
+        let error = Error::io(format!(
+            "the file '{}' has none of the declared columns: its columns are {}",
+            self.path,
+            listed(names())
+        ));
+        Err(error.with_hint(match did_you_mean(first.name(), names()) {
+            Some(like) => format!("did you mean '{like}' by '{}'?", first.name()),
+            None => "declare the columns by their names in the file, or give another 'path'".to_owned(),
+        }))
+    }
+
     /// Opens one row group behind its first `rows_read` rows.
     ///
     /// # Errors
-    /// If a column is missing or has another type, or the row group cannot be read.
+    /// If a column has another type, or one that is NOT NULL is missing, or the row group cannot be read.
     pub fn row_group(&self, number: usize, rows_read: u64, columns: &SchemaRef, batch_rows: usize) -> Result<RowGroup> {
         let groups = self.metadata.metadata().row_groups();
         if groups.len() <= number {
@@ -117,9 +145,13 @@ impl ParquetFile {
     fn check_column(&self, wanted: &FieldRef) -> Result<()> {
         let schema = self.metadata.schema();
         let Some((_, found)) = schema.fields().find(wanted.name()) else {
+            if wanted.is_nullable() {
+                return Ok(());
+            }
             let names = schema.fields().iter().map(|field| field.name().as_str());
-            let error = Error::io(format!("the file '{}' has no column '{}'", self.path, wanted.name()));
-            return Err(match crate::options::did_you_mean(wanted.name(), names) {
+            let message = format!("the file '{}' has no column '{}', which is NOT NULL", self.path, wanted.name());
+            let error = Error::io(message);
+            return Err(match did_you_mean(wanted.name(), names) {
                 Some(like) => error.with_hint(format!("did you mean '{like}'?")),
                 None => error,
             });
@@ -195,7 +227,10 @@ impl RowGroup {
     }
 
     fn column(&self, batch: &RecordBatch, wanted: &FieldRef) -> Result<ArrayRef> {
-        let column = batch.column_by_name(wanted.name()).expect("the column was checked and selected");
+        // Rows that were written before there was such a column have no value for it.
+        let Some(column) = batch.column_by_name(wanted.name()) else {
+            return Ok(new_null_array(wanted.data_type(), batch.num_rows()));
+        };
         adapt(column, wanted.data_type()).map_err(|error| {
             let name = sql_type(wanted.data_type());
             Error::data(format!("cannot read column '{}' of '{}' as {name}: {error}", wanted.name(), self.path))
@@ -217,17 +252,41 @@ fn damaged(row_group: usize) -> String {
     format!("its row group {row_group} is damaged")
 }
 
-/// Tells what is no Parquet file from one that is damaged, by the letters that begin and end one.
-fn check_ends(path: &str, mut file: &File) -> Result<()> {
-    let fault = |error: &io::Error| cannot_read(path, error);
-    let size = file.metadata().map_err(|error| fault(&error))?.len();
-    let (mut first, mut last) = ([0; 4], [0; 4]);
+/// Whether a file may be one that is still being written: the footer comes last, and it has none yet.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn is_unfinished(path: &str) -> Result<bool> {
+    let file = File::open(path).map_err(|error| cannot_read(path, &error))?;
+    let Ends { size, first, last } = Ends::of(path, &file)?;
+    Ok(size < SMALLEST_BYTES || (&first == MAGIC && &last != MAGIC))
+}
+
+/// The letters that a file begins and ends with, if it is as long as any Parquet file.
+struct Ends {
+    size: u64,
+    first: [u8; 4],
+    last: [u8; 4],
+}
+
+impl Ends {
+    fn of(path: &str, mut file: &File) -> Result<Ends> {
+        let fault = |error: &io::Error| cannot_read(path, error);
+        let size = file.metadata().map_err(|error| fault(&error))?.len();
+        let (mut first, mut last) = ([0; 4], [0; 4]);
+        if SMALLEST_BYTES <= size {
+            file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut first)).map_err(|error| fault(&error))?;
+            file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut last)).map_err(|error| fault(&error))?;
+        }
+        Ok(Ends { size, first, last })
+    }
+}
+
+/// Tells what is no Parquet file from one that is damaged.
+fn check_ends(path: &str, file: &File) -> Result<()> {
+    let Ends { size, first, last } = Ends::of(path, file)?;
     if size == 0 {
         return Err(corrupt(path, "it is empty"));
-    }
-    if SMALLEST_BYTES <= size {
-        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut first)).map_err(|error| fault(&error))?;
-        file.seek(SeekFrom::End(-4)).and_then(|_| file.read_exact(&mut last)).map_err(|error| fault(&error))?;
     }
     match (&first == MAGIC, &last == MAGIC) {
         (true, true) => Ok(()),

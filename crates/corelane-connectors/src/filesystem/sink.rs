@@ -30,8 +30,8 @@ use partition::PartitionColumns;
 use rolling::RollingPolicy;
 use writer::FilesystemSink;
 
-/// Endings of a path that name one file rather than a directory.
-const FILE_EXTENSIONS: &[&str] = &["csv", "json", "jsonl", "ndjson", "parquet", "txt", "gz", "zst"];
+/// Endings of files that are compressed in a way that is not known here.
+const OTHER_COMPRESSIONS: &[&str] = &["br", "bz2", "lz4", "lzo", "snappy", "sz", "xz", "zip"];
 
 const OPTIONS: &[OptionDef] = &[
     OptionDef {
@@ -44,13 +44,13 @@ const OPTIONS: &[OptionDef] = &[
         name: "sink.compression",
         default: Some("none"),
         required: false,
-        help: "Compression of csv and json files: 'none', 'gzip' or 'zstd'; a path ending in .gz or .zst implies it.",
+        help: "Compression of csv and json files: 'none', 'gzip' or 'zstd'; a path ending in .gz, .zst or .zstd implies it.",
     },
     OptionDef {
         name: "sink.rolling-policy.file-size",
         default: Some("128mb"),
         required: false,
-        help: "A part file that has reached this size is closed and the next one begun.",
+        help: "A part file that has reached this size is closed and the next one begun; it may be larger by 1,024 rows.",
     },
     OptionDef {
         name: "sink.rolling-policy.rollover-interval",
@@ -135,11 +135,19 @@ impl FilesystemSinkSpec {
 impl FileLayout {
     fn new(table: &TableDefinition) -> Result<Self> {
         let options = Options::new(&table.options);
-        let path = local_path(options.required("path")?)?;
+        let text = options.required("path")?;
+        let path = local_path(text)?;
         let encoding = Encoding::new(options.required("format")?, &table.options)?;
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("").to_ascii_lowercase();
-        let is_file = table.partitioned_by.is_empty() && FILE_EXTENSIONS.contains(&extension.as_str());
-        let compression = FileCompression::new(&options, if is_file { &extension } else { "" }, &encoding)?;
+        let ending = if table.partitioned_by.is_empty() { ending(text) } else { None };
+        let is_file = ending.is_some();
+        let ending = ending.unwrap_or_default();
+        if OTHER_COMPRESSIONS.contains(&ending.as_str()) {
+            return Err(Error::invalid(format!(
+                "cannot write '{text}': files cannot be compressed as '.{ending}' says"
+            ))
+            .with_hint("compressions are gzip (.gz) and zstd (.zst)"));
+        }
+        let compression = FileCompression::new(&options, &ending, &encoding)?;
         let modes = [("error", SinkMode::Error), ("overwrite", SinkMode::Overwrite), ("append", SinkMode::Append)];
         let mode = options.choice("sink.mode", &modes)?.unwrap_or_default();
         let rolling = RollingPolicy::new(&options)?;
@@ -178,6 +186,15 @@ fn split_columns(table: &TableDefinition, options: &Options<'_>) -> Result<(Vec<
             .with_hint("leave at least one column for the files"));
     }
     Ok((columns, Some(partitions)))
+}
+
+/// What a path that names one file ends with, in lowercase: `gz` of `out/a.csv.gz`. Any ending will do, but one that
+/// does not begin with a letter is none, as in `out/2024.01.01` or `results-v1.2`. Whatever ends in `/` is a directory.
+fn ending(path: &str) -> Option<String> {
+    let (stem, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
+    let is_word = ending.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_ending = is_word && ending.starts_with(|first: char| first.is_ascii_alphabetic());
+    (!stem.is_empty() && is_ending).then(|| ending.to_ascii_lowercase())
 }
 
 /// The path of an option's value; `file:` may stand before it.

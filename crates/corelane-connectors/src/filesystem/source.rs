@@ -17,7 +17,7 @@ use corelane_stream::{
     SourceCounters, SourcePoll, SourceSpec, Split, TableDefinition, TableOptions,
 };
 
-use super::follow::{self, FollowingSource};
+use super::follow::{self, FollowingSource, Share};
 use super::layout::{Layout, is_metadata};
 use super::listing::{FileInfo, list_some};
 use super::parquet::{ParquetFile, RowGroup};
@@ -66,6 +66,7 @@ fn with_inferred(format: &mut FormatOptions, table: &TableDefinition) -> Result<
         FormatOptions::Csv(csv) => {
             let inferred = marks.get(HEADER_KEY).is_some_and(|header| header == "true");
             csv.header = options.boolean("csv.header")?.unwrap_or(inferred);
+            csv.inferred = marks.contains_key(HEADER_KEY);
             if options.text("csv.field-delimiter").is_none()
                 && let Some(delimiter) = inferred_delimiter(&table.schema)
             {
@@ -106,9 +107,8 @@ impl FilesystemSource {
             if interval.is_zero() {
                 return Err(wrong_value("source.monitor-interval", "0", "a duration longer than nothing"));
             }
-            if path == "-" || format == FormatOptions::Parquet {
-                let what = if path == "-" { "standard input" } else { "Parquet files, which are never appended to" };
-                return Err(Error::invalid(format!("'source.monitor-interval' cannot follow {what}"))
+            if path == "-" {
+                return Err(Error::invalid("'source.monitor-interval' cannot follow standard input")
                     .with_hint("leave the option out"));
             }
         }
@@ -142,15 +142,30 @@ impl FilesystemSource {
         self
     }
 
-    fn check_types(&self) -> Result<()> {
-        match self.format {
-            FormatOptions::Json(_) | FormatOptions::Csv(_) => self.decoder().map(|_| ()),
-            FormatOptions::Parquet => Ok(()),
+    /// The error of a path, which names the table as well, if it is declared.
+    fn of_table(&self, error: &Error) -> Error {
+        if self.policy.table == self.path {
+            return error.clone();
+        }
+        let named = Error::new(error.kind(), format!("table '{}': {error}", self.policy.table));
+        match error.hint() {
+            Some(hint) => named.with_hint(hint),
+            None => named,
         }
     }
 
-    fn decoder(&self) -> Result<Box<dyn Decoder>> {
-        decode::decoder(&self.format, &self.declared, self.layout.columns(), self.layout.origin())
+    fn check_types(&self) -> Result<()> {
+        self.decoder().map(|_| ())
+    }
+
+    /// What decodes records of text; Parquet has none.
+    fn decoder(&self) -> Result<Option<Box<dyn Decoder>>> {
+        match self.format {
+            FormatOptions::Json(_) | FormatOptions::Csv(_) => {
+                decode::decoder(&self.format, &self.declared, self.layout.columns(), self.layout.origin()).map(Some)
+            }
+            FormatOptions::Parquet => Ok(None),
+        }
     }
 }
 
@@ -196,11 +211,17 @@ impl SourceSpec for FilesystemSource {
 
     fn splits(&self, workers: usize) -> Result<Vec<Split>> {
         if self.monitor_interval.is_some() {
-            return follow::lanes(&self.path, workers);
+            let share = match self.format {
+                FormatOptions::Json(_) | FormatOptions::Csv(_) => Share::File,
+                FormatOptions::Parquet => Share::RowGroups,
+            };
+            return follow::lanes(&self.path, workers, share).map_err(|error| self.of_table(&error));
         }
         let splits = match self.path.as_str() {
             "-" => vec![FileSplit::Stdin],
-            path => split::cut(list_some(path)?, &self.format, self.range_bytes)?,
+            path => {
+                split::cut(list_some(path).map_err(|error| self.of_table(&error))?, &self.format, self.range_bytes)?
+            }
         };
         Ok(splits.iter().map(FileSplit::to_split).collect())
     }
@@ -208,6 +229,7 @@ impl SourceSpec for FilesystemSource {
     fn open(&self, splits: Vec<Split>, context: &SourceContext) -> Result<Box<dyn Source>> {
         let rows = RowBuilder {
             layout: Arc::clone(&self.layout),
+            declared: Arc::clone(&self.declared),
             row_errors: context.row_errors.open(&self.policy, context.worker)?,
             batch_rows: context.batch_rows,
             origins: Origins::default(),
@@ -215,20 +237,16 @@ impl SourceSpec for FilesystemSource {
         };
         if let Some(interval) = self.monitor_interval {
             let clock = Arc::clone(&context.clock);
-            let source = FollowingSource::new(&self.path, interval, clock, splits, rows, self.decoder()?)?;
+            let source = FollowingSource::new(&self.path, interval, clock, &splits, rows, self.decoder()?)?;
             return Ok(Box::new(source));
         }
-        let decoder = match self.format {
-            FormatOptions::Json(_) | FormatOptions::Csv(_) => Some(self.decoder()?),
-            FormatOptions::Parquet => None,
-        };
         Ok(Box::new(FileSource {
             splits: splits.iter().map(FileSplit::of_split).collect::<Result<_>>()?,
             opened: 0,
             path: None,
             reading: None,
             parquet_file: None,
-            decoder,
+            decoder: self.decoder()?,
             rows,
             context: context.clone(),
         }))
@@ -237,9 +255,10 @@ impl SourceSpec for FilesystemSource {
 
 /// What turns decoded columns into batches, and bad records into bad rows.
 pub(crate) struct RowBuilder {
-    pub layout: Arc<Layout>,
+    layout: Arc<Layout>,
+    declared: SchemaRef,
     row_errors: Rc<dyn RowErrors>,
-    pub batch_rows: usize,
+    batch_rows: usize,
     origins: Origins,
     pub counters: SourceCounters,
 }
@@ -283,6 +302,39 @@ impl RowBuilder {
         }
         let rows = decoder.flush()?;
         Ok(Some(SourcePoll::Batch(SourceBatch { split, rows: self.batch(rows, Position::Byte, file)? })))
+    }
+
+    /// Opens a Parquet file of the table.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none of this table.
+    pub fn open_parquet(&self, path: &str) -> Result<ParquetFile> {
+        let file = ParquetFile::open(path)?;
+        file.check_any_of(&self.declared)?;
+        Ok(file)
+    }
+
+    /// Opens a row group behind its first `rows_read` rows.
+    ///
+    /// # Errors
+    /// If it cannot be read as the columns of the table.
+    pub fn open_row_group(&self, file: &ParquetFile, number: usize, rows_read: u64) -> Result<RowGroup> {
+        file.row_group(number, rows_read, self.layout.columns(), self.batch_rows)
+    }
+
+    /// Takes the next rows of a row group; `None` at its end.
+    ///
+    /// # Errors
+    /// If they cannot be read, or do not fit the schema.
+    pub fn take_row_group(&mut self, reader: &mut RowGroup, file: &FileInfo) -> Result<Option<RecordBatch>> {
+        let Some((columns, row_numbers)) = reader.next()? else { return Ok(None) };
+        self.counters.bytes += reader.take_bytes();
+        let places = self.layout.origin().map(|_| {
+            let place = |row: &u64| Position::Row(*row).to_word();
+            row_numbers.iter().map(place).collect()
+        });
+        let rows = Rows { columns, offsets: row_numbers, places, raw: None };
+        self.batch(rows, Position::Row, file).map(Some)
     }
 
     /// Makes a batch of decoded rows.
@@ -376,24 +428,31 @@ impl FileSource {
     fn open_next(&mut self) -> Result<bool> {
         let Some(split) = self.splits.pop_front() else { return Ok(false) };
         self.opened += 1;
+        let is_same = self.path.is_some() && self.path.as_deref() == split.path();
         self.path = split.path().map(str::to_owned);
         self.reading = Some(match split {
             FileSplit::Text { file, range } => {
                 let reader = TextReader::open(&file.path, range, Compression::of_file(&file.path)?, false)?;
+                let decoder = self.decoder.as_deref_mut().expect("text formats have a decoder");
+                if !is_same {
+                    decoder.begin_file(&file.path);
+                }
+                reader.read_header(decoder)?;
                 Reading::Text { file, reader: Box::new(reader), stdin: false }
             }
             FileSplit::Stdin => {
                 let reader = TextReader::stdin(StdinReader::start(self.context.waker.clone())?);
+                let decoder = self.decoder.as_deref_mut().expect("text formats have a decoder");
+                decoder.begin_file("-");
                 let file = FileInfo { path: "-".to_owned(), ordinal: 0, size: 0, modified_ms: 0, identity: 0 };
                 Reading::Text { file, reader: Box::new(reader), stdin: true }
             }
             FileSplit::RowGroup { file, row_group, rows_read, bytes } => {
                 let open = match self.parquet_file.take() {
                     Some(open) if open.path() == file.path => open,
-                    Some(_) | None => ParquetFile::open(&file.path)?,
+                    Some(_) | None => self.rows.open_parquet(&file.path)?,
                 };
-                let columns = self.rows.layout.columns();
-                let reader = open.row_group(row_group, rows_read, columns, self.rows.batch_rows)?;
+                let reader = self.rows.open_row_group(&open, row_group, rows_read)?;
                 self.parquet_file = Some(open);
                 Reading::RowGroup { file, row_group, reader: Box::new(reader), bytes }
             }
@@ -425,17 +484,10 @@ impl Source for FileSource {
                 }
             }
             Reading::RowGroup { file, reader, .. } => {
-                let Some((columns, row_numbers)) = reader.next()? else {
+                let Some(rows) = self.rows.take_row_group(reader, file)? else {
                     self.reading = None;
                     return Ok(SourcePoll::SplitEnd(split));
                 };
-                self.rows.counters.bytes += reader.take_bytes();
-                let places = self.rows.layout.origin().map(|_| {
-                    let place = |row: &u64| Position::Row(*row).to_word();
-                    row_numbers.iter().map(place).collect()
-                });
-                let rows = Rows { columns, offsets: row_numbers, places, raw: None };
-                let rows = self.rows.batch(rows, Position::Row, file)?;
                 Ok(SourcePoll::Batch(SourceBatch { split, rows }))
             }
             Reading::Ended => {

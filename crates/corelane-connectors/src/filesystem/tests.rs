@@ -218,7 +218,9 @@ proptest! {
         let directory = directory();
         let path = write(directory.path(), "a.csv", &text);
         let options = [("path", path.as_str()), ("format", "csv"), ("csv.header", if header { "true" } else { "false" })];
-        let table = table(&options, id_and_text()).expect("is a table");
+        let text_column = if header { "the\nt" } else { "t" };
+        let columns = vec![field("id", DataType::Int64), field(text_column, DataType::Utf8View)];
+        let table = table(&options, columns).expect("is a table");
         let expected: Vec<String> = texts.iter().enumerate().map(|(id, text)| format!("{id}|{text}")).collect();
         let source = FilesystemSource::new(&table).expect("is a source").with_range_bytes(range_bytes);
         let found = read(&source, workers, batch_rows).expect("reads");
@@ -376,7 +378,7 @@ fn files_that_cannot_be_read_are_named() {
         "trade.json",
         "json",
         expect![[r#"
-        Io: cannot read 'DIR/trade.json': there is no such file
+        Io: table 't': cannot read 'DIR/trade.json': there is no such file
         did you mean 'DIR/trades.json'?"#]],
     );
     fs::create_dir(path("empty")).expect("creates");
@@ -384,14 +386,14 @@ fn files_that_cannot_be_read_are_named() {
         "empty",
         "json",
         expect![[r#"
-        Io: cannot read 'DIR/empty': the directory has no files
+        Io: table 't': cannot read 'DIR/empty': the directory has no files
         names that begin with '.' or '_' are skipped"#]],
     );
     check(
         "*.csv",
         "csv",
         expect![[r#"
-        Io: cannot read 'DIR/*.csv': no file matches it
+        Io: table 't': cannot read 'DIR/*.csv': no file matches it
         names that begin with '.' or '_' are skipped"#]],
     );
 
@@ -405,6 +407,15 @@ fn files_that_cannot_be_read_are_named() {
     write(directory.path(), "broken.json.gz", &broken);
     let error = read_table(&[("path", &path("broken.json.gz")), ("format", "json")], id_and_text()).expect_err("fails");
     assert!(error.message().contains("it is corrupt"), "{error}");
+    let mut longer = gzip(b"{\"id\":1}\n");
+    longer.extend_from_slice(b"no gzip");
+    write(directory.path(), "longer.json.gz", &longer);
+    let error = read_table(&[("path", &path("longer.json.gz")), ("format", "json")], id_and_text()).expect_err("fails");
+    assert!(error.message().ends_with("it is corrupt (what follows its end is no gzip)"), "{error}");
+    let twice = [gzip(b"{\"id\":1}\n"), gzip(b"{\"id\":2}\n")].concat();
+    write(directory.path(), "twice.json.gz", &twice);
+    let rows = read_table(&[("path", &path("twice.json.gz")), ("format", "json")], id_and_text()).expect("reads");
+    assert_eq!(rows, ["1|NULL", "2|NULL"]);
     let zipped = zstd::encode_all(json_file(10_000).as_bytes(), 1).expect("compresses");
     write(directory.path(), "cut.json.zst", &zipped[..zipped.len() / 2]);
     let error = read_table(&[("path", &path("cut.json.zst")), ("format", "json")], id_and_text()).expect_err("fails");
@@ -448,6 +459,71 @@ fn bare_paths_name_their_format() {
     }
     let error = table_options_for_path("trades.xml").expect_err("is unknown");
     expect!["cannot tell the format of 'trades.xml' by its name"].assert_eq(&error.to_string());
+}
+
+#[test]
+fn headers_name_columns_in_any_order() {
+    let directory = directory();
+    let rows: String = (0..50).map(|id| format!("x,text {id},{id}\n")).collect();
+    write(directory.path(), "in/a.csv", format!("\u{feff}other, t ,id\n{rows}"));
+    write(directory.path(), "in/b.csv", "\n\"id\",t\r\n50,text 50\r\n");
+    let path = directory.path().join("in").to_str().expect("is UTF-8").to_owned();
+    let options = [("path", path.as_str()), ("format", "csv"), ("csv.header", "true")];
+    let expected: Vec<String> = (0..=50).map(|id| format!("{id}|text {id}")).collect();
+    let source = FilesystemSource::new(&table(&options, id_and_text()).expect("is a table")).expect("is a source");
+    for range_bytes in [7, 100, u64::MAX >> 1] {
+        let source = source.clone().with_range_bytes(range_bytes);
+        let rows = read(&source, 3, 10).expect("reads");
+        assert_eq!(rows.iter().map(|(_, text)| text).collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
+        assert_eq!(stop_and_go(&source, 10, 2), rows);
+    }
+    write(directory.path(), "in/c.csv", "id,T\n1,x\n");
+    error_of(
+        &options,
+        id_and_text(),
+        directory.path(),
+        expect![[r#"
+            Io: cannot use the header of 'DIR/in/c.csv': it has no column 't', its names are 'id', 'T'
+            did you mean 'T'? a header has the names of the table's columns, in any order; without a header and 'csv.header' fields go by position"#]],
+    );
+    write(directory.path(), "in/c.csv", "id,t,id\n1,x,2\n");
+    error_of(
+        &options,
+        id_and_text(),
+        directory.path(),
+        expect![[r#"
+            Io: cannot use the header of 'DIR/in/c.csv': it names column 'id' more than once
+            give each column of the file a name of its own"#]],
+    );
+}
+
+/// A column that comes with a later file is one as well; files without it have NULL there.
+#[test]
+fn columns_are_inferred_from_several_files() {
+    let directory = directory();
+    write(directory.path(), "json/a.json", "{\"a\":1}\n");
+    write(directory.path(), "json/b.json", "{\"b\":\"x\",\"a\":2.5}\n");
+    let path = |name: &str| directory.path().join(name).to_str().expect("is UTF-8").to_owned();
+    let rows = read_table(&[("path", &path("json")), ("format", "json")], vec![]).expect("reads");
+    assert_eq!(rows, ["1.0|NULL", "2.5|x"]);
+    write(directory.path(), "csv/a.csv", "");
+    write(directory.path(), "csv/b.csv", "a,c\n1,2\n");
+    write(directory.path(), "csv/c.csv", "b,c,a\nx,3,2.5\n");
+    let rows = read_table(&[("path", &path("csv")), ("format", "csv")], vec![]).expect("reads");
+    assert_eq!(rows, ["1.0|2|NULL", "2.5|3|x"]);
+    // Rows where names should be.
+    write(directory.path(), "csv/d.csv", "y,4,5\n");
+    let error = read_table(&[("path", &path("csv")), ("format", "csv")], vec![]).expect_err("fails");
+    assert!(error.message().ends_with("d.csv': it has no column 'a', its names are 'y', '4', '5'"), "{error}");
+    write(directory.path(), "empty/a.json", "");
+    error_of(
+        &[("path", &path("empty")), ("format", "json")],
+        vec![],
+        directory.path(),
+        expect![[r#"
+            Io: cannot infer the columns of 'DIR/empty/a.json': it holds no record
+            declare them with CREATE TABLE"#]],
+    );
 }
 
 #[test]
@@ -525,9 +601,43 @@ fn parquet_is_read_by_row_groups() {
     check(
         vec![field("idx", DataType::Utf8View)],
         expect![[r#"
-        Io: the file 'DIR/a.parquet' has no column 'idx'
-        did you mean 'id'?"#]],
+        Io: the file 'DIR/a.parquet' has none of the declared columns: its columns are 'id', 't', 'small', 'ts', 'row'
+        did you mean 'id' by 'idx'?"#]],
     );
+    // What a file lacks is NULL, be it all that is read.
+    let wanted = || vec![field("new", DataType::Utf8View), field("id", DataType::Int64)];
+    assert_eq!(read_table(&options, wanted()).expect("reads")[3], "NULL|3");
+    let source = FilesystemSource::new(&table(&options, wanted()).expect("is a table")).expect("is a source");
+    let new = Schema::new(vec![wanted().remove(0)]);
+    let rows = read(source.with_schema(Arc::new(new)).expect("is known").as_ref(), 2, 3).expect("reads");
+    assert_eq!((rows.len(), rows[9].1.as_str()), (10, "NULL"));
+    let strict = source.refusing_nulls(&["new"]).expect("it can");
+    let error = read(strict.as_ref(), 1, 3).expect_err("it is NOT NULL");
+    assert!(error.message().ends_with("a.parquet' has no column 'new', which is NOT NULL"), "{error}");
+}
+
+/// Row groups of two rows.
+fn ids_file(path: &Path, ids: std::ops::Range<i64>) {
+    let ids = Arc::new(Int64Array::from_iter_values(ids)) as arrow::array::ArrayRef;
+    let batch = RecordBatch::try_from_iter([("id", ids)]).expect("fits");
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2)).build();
+    let file = fs::File::create(path).expect("creates");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).expect("writes");
+    writer.write(&batch).expect("writes");
+    writer.close().expect("writes");
+}
+
+#[test]
+fn columns_of_several_parquet_files_are_those_of_all() {
+    let directory = directory();
+    ids_file(&directory.path().join("a.parquet"), 0..3);
+    parquet_file(directory.path().join("b.parquet").to_str().expect("is UTF-8"));
+    let options = [("path", directory.path().to_str().expect("is UTF-8")), ("format", "parquet")];
+    let schema = table(&options, vec![]).expect("is a table").schema.clone();
+    expect!["ROW<id BIGINT NOT NULL, t STRING, small BIGINT, ts TIMESTAMP(9), row ROW<p INT, q STRING>>"]
+        .assert_eq(&corelane_stream::sql_type(&DataType::Struct(schema.fields().clone())));
+    let rows = read_table(&options, vec![]).expect("reads");
+    assert_eq!((rows.len(), rows[0].as_str()), (13, "0|NULL|NULL|NULL|NULL"));
 }
 
 #[test]
@@ -572,8 +682,8 @@ struct Following {
 }
 
 impl Following {
-    fn start(path: &str, workers: usize) -> Following {
-        let options = [("path", path), ("format", "json"), ("source.monitor-interval", "1 s")];
+    fn start(path: &str, format: &str, workers: usize) -> Following {
+        let options = [("path", path), ("format", format), ("source.monitor-interval", "1 s")];
         let table = table(&options, vec![field("id", DataType::Int64)]).expect("is a table");
         let spec = with_position(&FilesystemSource::new(&table).expect("is a source"));
         assert!(!spec.bounded());
@@ -596,11 +706,17 @@ impl Following {
 
     /// The rows that came since the last call.
     fn news(&mut self) -> String {
+        self.try_news().expect("reads")
+    }
+
+    fn try_news(&mut self) -> Result<String> {
         self.clock.0.fetch_add(1_000_000_000, Ordering::Relaxed);
-        let mut rows: Vec<Row> =
-            self.sources.iter_mut().flat_map(|source| drain(source.as_mut(), usize::MAX).expect("reads")).collect();
+        let mut rows: Vec<Row> = vec![];
+        for source in &mut self.sources {
+            rows.extend(drain(source.as_mut(), usize::MAX)?);
+        }
         rows.sort();
-        rows.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ")
+        Ok(rows.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -614,7 +730,7 @@ fn growing_and_new_files_are_followed() {
     };
     append("a.json", "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\"");
     for workers in [1, 3] {
-        let mut following = Following::start(path, workers);
+        let mut following = Following::start(path, "json", workers);
         assert_eq!(following.news(), if workers == 1 { "1 2 3" } else { "1 2 3 4 5 8 9 6 7" });
         if workers == 3 {
             break;
@@ -638,5 +754,106 @@ fn growing_and_new_files_are_followed() {
         assert_eq!(following.news(), "");
         append("a.json", "{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":4}\n{\"id\":5}\n{\"id\":8}\n{\"id\":9}\n");
         assert_eq!(following.news(), "1 2 3 4 5 8 9");
+    }
+}
+
+/// A Parquet file is read once it is whole, its row groups by all workers, and never changes after that.
+#[test]
+fn new_parquet_files_are_followed() {
+    for workers in [1, 3] {
+        let directory = directory();
+        let file = |name: &str| directory.path().join(name);
+        ids_file(&file("a.parquet"), 0..6);
+        let path = directory.path().to_str().expect("is UTF-8");
+        let mut following = Following::start(path, "parquet", workers);
+        assert_eq!(following.news(), "0 1 2 3 4 5");
+        assert!(following.sources.iter().all(|source| source.counters().rows == 6 / workers as u64));
+        assert_eq!(following.news(), "");
+
+        ids_file(&file(".b"), 6..11);
+        let whole = fs::read(file(".b")).expect("reads");
+        fs::write(file("b.parquet"), "").expect("writes");
+        assert_eq!(following.news(), "");
+        fs::write(file("b.parquet"), &whole[..whole.len() / 2]).expect("writes");
+        assert_eq!(following.news(), "");
+        following.restart(2);
+        fs::write(file("b.parquet"), &whole[..whole.len() - 1]).expect("writes");
+        assert_eq!(following.news(), "");
+        fs::write(file("b.parquet"), &whole).expect("writes");
+        assert_eq!(following.news(), "6 7 8 9 10");
+
+        following.restart(workers);
+        ids_file(&file(".c"), 11..13);
+        fs::rename(file(".c"), file("c.parquet")).expect("renames");
+        fs::File::options()
+            .append(true)
+            .open(file("a.parquet"))
+            .expect("opens")
+            .set_modified(std::time::UNIX_EPOCH)
+            .expect("touches");
+        assert_eq!(following.news(), "11 12");
+        ids_file(&file("a.parquet"), 1..7);
+        let error = following.try_news().expect_err("it was read");
+        assert!(error.message().ends_with("a.parquet' was changed or replaced after it was read"), "{error}");
+    }
+}
+
+/// Where a restart comes in the middle of a file, each row is read once.
+#[test]
+fn followed_parquet_files_go_on_where_they_were() {
+    let directory = directory();
+    ids_file(&directory.path().join("a.parquet"), 0..9);
+    ids_file(&directory.path().join("b.parquet"), 9..12);
+    let mut following = Following::start(directory.path().to_str().expect("is UTF-8"), "parquet", 2);
+    let mut rows: Vec<Row> = vec![];
+    for workers in [1, 3, 2] {
+        following.clock.0.fetch_add(1_000_000_000, Ordering::Relaxed);
+        for source in &mut following.sources {
+            rows.extend(drain(source.as_mut(), 1).expect("reads"));
+        }
+        following.restart(workers);
+    }
+    let rest = following.news();
+    let mut ids: Vec<i64> = rows.iter().map(|(_, text)| text.parse().expect("a number")).collect();
+    ids.extend(rest.split_whitespace().map(|id| id.parse::<i64>().expect("a number")));
+    ids.sort();
+    assert_eq!(ids, (0..12).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_parquet_file_cannot_be_followed() {
+    let directory = directory();
+    let path = directory.path().join("a.parquet");
+    ids_file(&path, 0..1);
+    let path = path.to_str().expect("is UTF-8");
+    let options = [("path", path), ("format", "parquet"), ("source.monitor-interval", "1 s")];
+    error_of(
+        &options,
+        vec![field("id", DataType::Int64)],
+        directory.path(),
+        expect![[r#"
+            Invalid: table 't': 'source.monitor-interval' follows directories and patterns of Parquet files, and 'DIR/a.parquet' is one file, which cannot grow
+            give its directory or a pattern as 'path', or leave 'source.monitor-interval' out"#]],
+    );
+}
+
+#[test]
+fn options_without_effect_are_refused() {
+    let directory = directory();
+    let path = write(directory.path(), "a.json", "{}");
+    error_of(
+        &[("path", &path), ("format", "json"), ("on-error", "skip"), ("dead-letter.path", "dead.jsonl")],
+        id_and_text(),
+        directory.path(),
+        expect![[r#"
+            Invalid: option 'dead-letter.path' has no use: no row goes there
+            add 'on-error' = 'dead-letter' or 'late-rows' = 'dead-letter', or leave it out"#]],
+    );
+    for sink in ["print", "blackhole"] {
+        let options =
+            [("connector", sink), ("late-rows", "drop")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let error =
+            check_options(connector(sink).expect("is known"), &options.into()).expect_err("no rows come from it");
+        assert_eq!(error.message(), format!("connector '{sink}' has no option 'late-rows'"));
     }
 }

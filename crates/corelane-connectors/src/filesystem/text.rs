@@ -6,13 +6,13 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use corelane_stream::limits::{BAD_ROW_BYTES_MAX, RECORD_BYTES_MAX};
 use corelane_stream::row_errors::Position;
 use corelane_stream::{Error, Result};
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::listing::cannot_read;
 use super::stdin::StdinReader;
@@ -68,9 +68,40 @@ impl Compression {
 pub(crate) fn decompress(bytes: impl Read + 'static, compression: Compression) -> io::Result<Box<dyn Read>> {
     Ok(match compression {
         Compression::None => Box::new(bytes),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK_BYTES, bytes))),
+        Compression::Gzip => Box::new(GzipMembers::new(BufReader::with_capacity(CHUNK_BYTES, bytes))),
         Compression::Zstd => Box::new(zstd::Decoder::new(bytes)?),
     })
+}
+
+/// A gzip file, which may be several behind each other. What else follows is no file that is cut off.
+struct GzipMembers<R: BufRead> {
+    /// `None` at the end.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> GzipMembers<R> {
+    fn new(bytes: R) -> Self {
+        GzipMembers { member: Some(GzDecoder::new(bytes)) }
+    }
+}
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(mut member) = self.member.take() {
+            let read = member.read(buffer);
+            if buffer.is_empty() || !matches!(read, Ok(0)) {
+                self.member = Some(member);
+                return read;
+            }
+            let mut rest = member.into_inner();
+            match rest.fill_buf()? {
+                [] => {}
+                [0x1f, ..] => self.member = Some(GzDecoder::new(rest)),
+                [..] => return Err(io::Error::new(io::ErrorKind::InvalidData, "what follows its end is no gzip")),
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Counts the bytes of the file itself, before decompression.
@@ -221,6 +252,20 @@ impl TextReader {
             file_bytes: Rc::default(),
             reported: 0,
         }
+    }
+
+    /// Has the decoder read the line that names the columns of this file, where reading does not begin with it.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the names do not fit the table.
+    pub fn read_header(&self, decoder: &mut dyn Decoder) -> Result<()> {
+        if self.rest().start == 0 || !decoder.wants_header() {
+            return Ok(());
+        }
+        let mut reader = TextReader::open(&self.path, Range::WHOLE, self.compression, false)?;
+        while decoder.wants_header() && reader.step(decoder, 1, &mut |_| Ok(()))? == Step::Full {}
+        // Whoever reads the file's beginning has its rows.
+        decoder.flush().map(drop)
     }
 
     /// What is left to read.

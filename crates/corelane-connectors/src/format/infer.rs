@@ -183,66 +183,105 @@ pub(crate) fn has_header(sample: &[u8], at_end: bool, options: &CsvOptions) -> b
     all_text || shapes.iter().zip(&whole).any(|(rest, whole)| differs(rest, whole))
 }
 
-/// # Errors
-/// If the sample holds no record.
-pub(crate) fn infer_csv(path: &str, sample: &[u8], at_end: bool, options: &CsvOptions) -> Result<SchemaRef> {
-    let mut records = sample_records(sample, at_end, SAMPLE_RECORDS, options).into_iter();
-    let Some(first) = records.next() else { return Err(nothing_to_infer(path)) };
-    if first.iter().any(|cell| cell.contains('\r')) && memchr::memchr(b'\n', sample).is_none() {
-        return Err(Error::data(format!(
-            "cannot infer the columns of '{path}': its lines end in carriage returns alone"
-        ))
-        .with_hint("have them end in newlines: tr '\\r' '\\n' < old.csv > new.csv"));
+/// What a file begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub path: String,
+    pub text: Vec<u8>,
+    /// It is all of the file.
+    pub at_end: bool,
+}
+
+impl Sample {
+    /// Its lines with something in them, without one that is cut off.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        let whole = if self.at_end { self.text.len() } else { memchr::memrchr(b'\n', &self.text).unwrap_or(0) };
+        self.text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
     }
-    let width = first.len();
-    let mut members: Vec<(String, Shape)> = vec![];
-    for (index, name) in first.iter().enumerate() {
-        let mut name = if options.header { name.trim().to_owned() } else { String::new() };
-        let is_known = |name: &String| members.iter().any(|(known, _)| known == name);
-        let is_given = |name: &String| options.header && first.iter().any(|given| given.trim() == name);
-        if name.is_empty() || is_known(&name) {
+}
+
+/// The names of columns by a header: one that has none, or that of a column before it, is given one.
+pub(crate) fn column_names(given: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = vec![];
+    for (index, name) in given.iter().enumerate() {
+        let mut name = name.trim().to_owned();
+        if name.is_empty() || names.contains(&name) {
             // Any of the columns may have such a name, but not each of them.
-            name = (index..)
-                .map(|number| format!("f{number}"))
-                .find(|name| !is_known(name) && !is_given(name))
-                .expect("names do not end");
+            let is_free = |name: &String| !names.contains(name) && !given.iter().any(|given| given.trim() == name);
+            name = (index..).map(|number| format!("f{number}")).find(is_free).expect("names do not end");
         }
-        members.push((name, Shape::Nothing));
+        names.push(name);
     }
-    let data = if options.header { None } else { Some(first) };
-    for record in data.into_iter().chain(records).filter(|record| record.len() == width) {
-        for ((_, shape), text) in members.iter_mut().zip(&record) {
-            if options.null_literal.as_ref() != Some(text) {
-                *shape = std::mem::replace(shape, Shape::Nothing).widen(Shape::of_text(text));
+    names
+}
+
+/// Columns of all samples, by name where there are headers.
+///
+/// # Errors
+/// If the samples hold no record.
+pub(crate) fn infer_csv(samples: &[Sample], options: &CsvOptions) -> Result<SchemaRef> {
+    let mut members: Vec<(String, Shape)> = vec![];
+    let mut records_left = SAMPLE_RECORDS;
+    for Sample { path, text, at_end } in samples {
+        let records = sample_records(text, *at_end, records_left, options);
+        let Some(first) = records.first() else { continue };
+        if first.iter().any(|cell| cell.contains('\r')) && memchr::memchr(b'\n', text).is_none() {
+            return Err(Error::io(format!(
+                "cannot infer the columns of '{path}': its lines end in carriage returns alone"
+            ))
+            .with_hint("have them end in newlines: tr '\\r' '\\n' < old.csv > new.csv"));
+        }
+        records_left -= records.len();
+        let names = match (options.header, members.is_empty()) {
+            (true, _) => column_names(first),
+            (false, true) => column_names(&vec![String::new(); first.len()]),
+            (false, false) => members.iter().map(|(name, _)| name.clone()).collect(),
+        };
+        // Rows where names should be, or another table: who reads it will be told.
+        let is_known = |name: &String| members.iter().any(|(known, _)| known == name);
+        if !members.is_empty() && !names.iter().any(is_known) {
+            continue;
+        }
+        names.iter().for_each(|name| put(&mut members, name.clone(), Shape::Nothing));
+        let data = records.iter().skip(usize::from(options.header));
+        for record in data.filter(|record| record.len() == names.len()) {
+            for (name, text) in names.iter().zip(record).filter(|(_, text)| options.null_literal.as_ref() != Some(text))
+            {
+                put(&mut members, name.clone(), Shape::of_text(text));
             }
         }
+    }
+    if members.is_empty() {
+        return Err(nothing_to_infer(samples));
     }
     Ok(Arc::new(Schema::new(fields(&members))))
 }
 
+/// Columns of all samples.
+///
 /// # Errors
-/// If the sample holds no JSON object.
-pub(crate) fn infer_json(path: &str, sample: &[u8], at_end: bool, style: TimestampStyle) -> Result<SchemaRef> {
-    let whole = if at_end { sample.len() } else { memchr::memrchr(b'\n', sample).unwrap_or(0) };
-    let lines = sample[..whole].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+/// If the samples hold no JSON object.
+pub(crate) fn infer_json(samples: &[Sample], style: TimestampStyle) -> Result<SchemaRef> {
     let mut shape = Shape::Nothing;
     let mut fault = None;
-    for line in lines.take(SAMPLE_RECORDS) {
+    let lines = samples.iter().flat_map(|sample| sample.lines().map(|line| (&sample.path, line)));
+    for (path, line) in lines.take(SAMPLE_RECORDS) {
         match sample_shape(line, style) {
             Ok(record) => shape = shape.widen(record),
-            Err(reason) => fault = fault.or(Some(reason)),
+            Err(reason) => fault = fault.or(Some((path, reason))),
         }
     }
     match (shape, fault) {
         (Shape::Object(members), _) if !members.is_empty() => Ok(Arc::new(Schema::new(fields(&members)))),
-        (_, Some(reason)) => Err(Error::data(format!("cannot infer the columns of '{path}': {reason}"))
+        (_, Some((path, reason))) => Err(Error::io(format!("cannot infer the columns of '{path}': {reason}"))
             .with_hint("the file must hold one JSON object on each line")),
-        (_, None) => Err(nothing_to_infer(path)),
+        (_, None) => Err(nothing_to_infer(samples)),
     }
 }
 
-fn nothing_to_infer(path: &str) -> Error {
-    Error::data(format!("cannot infer the columns of '{path}': it holds no record"))
+fn nothing_to_infer(samples: &[Sample]) -> Error {
+    let path = samples.first().map_or("", |sample| sample.path.as_str());
+    Error::io(format!("cannot infer the columns of '{path}': it holds no record"))
         .with_hint("declare them with CREATE TABLE")
 }
 
@@ -265,6 +304,10 @@ mod tests {
     use corelane_stream::sql_type;
     use expect_test::{Expect, expect};
 
+    fn sample(text: &[u8], at_end: bool) -> Sample {
+        Sample { path: "a.csv".to_owned(), text: text.to_owned(), at_end }
+    }
+
     fn check(schema: Result<SchemaRef>, expected: Expect) {
         expected.assert_eq(&match schema {
             Ok(schema) => sql_type(&DataType::Struct(schema.fields().clone())),
@@ -274,16 +317,33 @@ mod tests {
 
     #[test]
     fn csv_columns_widen_over_the_sample() {
-        let sample = b"id,price,ok,day,at,note,mixed\n1,2,true,2024-01-01,2024-01-01 00:00:00,x,1\n,2.5,FALSE,,2024-01-01T00:00:00Z,,b\n";
+        let text = b"id,price,ok,day,at,note,mixed\n1,2,true,2024-01-01,2024-01-01 00:00:00,x,1\n,2.5,FALSE,,2024-01-01T00:00:00Z,,b\n";
         let options = CsvOptions { header: true, ..CsvOptions::default() };
         check(
-            infer_csv("a.csv", sample, true, &options),
+            infer_csv(&[sample(text, true)], &options),
             expect!["ROW<id BIGINT, price DOUBLE, ok BOOLEAN, day DATE, at TIMESTAMP(3), note STRING, mixed STRING>"],
         );
-        check(infer_csv("a.csv", b"1,a\n", true, &CsvOptions::default()), expect!["ROW<f0 BIGINT, f1 STRING>"]);
+        check(infer_csv(&[sample(b"1,a\n", true)], &CsvOptions::default()), expect!["ROW<f0 BIGINT, f1 STRING>"]);
         check(
-            infer_csv("a.csv", b"", true, &options),
+            infer_csv(&[sample(b"", true)], &options),
             expect!["cannot infer the columns of 'a.csv': it holds no record"],
+        );
+    }
+
+    #[test]
+    fn columns_of_later_files_are_columns() {
+        let options = CsvOptions { header: true, ..CsvOptions::default() };
+        check(
+            infer_csv(&[sample(b"id,a\n1,2\n", true), sample(b"b,id,a\nx,3,2.5\n", true)], &options),
+            expect!["ROW<id BIGINT, a DOUBLE, b STRING>"],
+        );
+        check(
+            infer_csv(&[sample(b"1,2\n", true), sample(b"x,3\n1\n", true)], &CsvOptions::default()),
+            expect!["ROW<f0 STRING, f1 BIGINT>"],
+        );
+        check(
+            infer_json(&[sample(b"{\"a\":1}\n", true), sample(b"{\"b\":true}", true)], TimestampStyle::Either),
+            expect!["ROW<a BIGINT, b BOOLEAN>"],
         );
     }
 
@@ -305,14 +365,14 @@ mod tests {
 
     #[test]
     fn json_columns_keep_the_order_of_their_first_appearance() {
-        let sample = b"{\"z\":1,\"a\":{\"y\":[1,2.5],\"x\":null}}\n{\"b\":18446744073709551615,\"z\":true}\n\n{\"a\":{\"w\":\"t\"}}\n{\"cut";
+        let text = b"{\"z\":1,\"a\":{\"y\":[1,2.5],\"x\":null}}\n{\"b\":18446744073709551615,\"z\":true}\n\n{\"a\":{\"w\":\"t\"}}\n{\"cut";
         check(
-            infer_json("a.json", sample, false, TimestampStyle::Either),
+            infer_json(&[sample(text, false)], TimestampStyle::Either),
             expect!["ROW<z STRING, a ROW<y ARRAY<DOUBLE>, x STRING, w STRING>, b STRING>"],
         );
         check(
-            infer_json("a.json", b"[1]\n", true, TimestampStyle::Either),
-            expect!["cannot infer the columns of 'a.json': expected a JSON object, found '['"],
+            infer_json(&[sample(b"[1]\n", true)], TimestampStyle::Either),
+            expect!["cannot infer the columns of 'a.csv': expected a JSON object, found '['"],
         );
     }
 }

@@ -59,7 +59,7 @@ pub const DECODE_OPTIONS: &[OptionDef] = &[
     option(
         "csv.header",
         "false",
-        "Whether the first line of each file names the columns; detected where no columns are declared.",
+        "Whether the first line of each file names its columns, in any order; detected where no columns are declared.",
     ),
 ];
 
@@ -92,6 +92,9 @@ pub struct CsvOptions {
     pub element_delimiter: u8,
     pub null_literal: Option<String>,
     pub header: bool,
+    /// The columns were found in the files: they have the names that were given to them there, and a file may lack
+    /// what another one has.
+    pub inferred: bool,
 }
 
 impl Default for CsvOptions {
@@ -105,6 +108,7 @@ impl Default for CsvOptions {
             element_delimiter: b';',
             null_literal: None,
             header: false,
+            inferred: false,
         }
     }
 }
@@ -181,5 +185,6 @@ fn csv_options(options: &Options<'_>) -> Result<CsvOptions> {
         element_delimiter: options.character("csv.array-element-delimiter")?.unwrap_or(standard.element_delimiter),
         null_literal: options.text("csv.null-literal").map(str::to_owned),
         header: options.boolean("csv.header")?.unwrap_or(false),
+        inferred: false,
     })
 }

@@ -32,7 +32,7 @@ impl FileCompression {
             [("none", FileCompression::None), ("gzip", FileCompression::Gzip), ("zstd", FileCompression::Zstd)];
         let implied = match extension {
             "gz" => Some(FileCompression::Gzip),
-            "zst" => Some(FileCompression::Zstd),
+            "zst" | "zstd" => Some(FileCompression::Zstd),
             _ => None,
         };
         let name = "sink.compression";

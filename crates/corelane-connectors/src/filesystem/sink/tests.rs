@@ -216,6 +216,37 @@ fn parts_roll_by_size_and_by_age() {
         sized/part-0-1.csv: c,3"#]]);
 }
 
+/// Not only between batches: they are of any size.
+#[test]
+fn parts_roll_within_a_batch() {
+    let world = World::new();
+    let spec = world.spec("sized", &[], &[("sink.rolling-policy.file-size", "5 b")]);
+    let rows: Vec<(&str, i64)> = (0..2_500).map(|n| ("a", n)).collect();
+    world.run(&spec, &[&rows]);
+    let lines =
+        |part| fs::read_to_string(world.path(&format!("sized/part-0-{part}.csv"))).expect("a part").lines().count();
+    assert_eq!([0, 1, 2].map(lines), [1_024, 1_024, 452]);
+}
+
+#[test]
+fn a_path_with_an_ending_is_a_file() {
+    for (path, expected) in [
+        ("out.csv", Some("csv")),
+        ("a.b/out.LOG", Some("log")),
+        ("out.tsv", Some("tsv")),
+        ("out.csv.gz", Some("gz")),
+        ("out.dat/", None),
+        ("a.csv/out", None),
+        ("out/2024.01.01", None),
+        ("results-v1.2", None),
+        (".out", None),
+        ("out.", None),
+        ("out", None),
+    ] {
+        assert_eq!(ending(path).as_deref(), expected, "{path}");
+    }
+}
+
 /// What a job without end does: each part is committed by itself, whichever worker wrote it.
 #[test]
 fn complete_parts_are_committed_one_by_one() {
@@ -417,6 +448,14 @@ fn what_cannot_be_right_is_refused() {
         &[("sink.rolling-policy.file-size", "1mb")],
         &expect![
             "option 'sink.rolling-policy.file-size' needs a directory, but 'path' names a single file; name a directory in 'path', or leave the option out"
+        ],
+    );
+    refused(
+        "out.csv.bz2",
+        &[],
+        &[],
+        &expect![
+            "cannot write '/tmp/out.csv.bz2': files cannot be compressed as '.bz2' says; compressions are gzip (.gz) and zstd (.zst)"
         ],
     );
     refused("out", &["nam"], &[], &expect!["table 't' has no column 'nam' to be partitioned by; did you mean 'name'?"]);

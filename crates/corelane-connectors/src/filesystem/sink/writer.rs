@@ -16,6 +16,9 @@ use super::{FileLayout, Target, hidden_name};
 /// Each costs a descriptor, a write buffer and (parquet) a row group in memory.
 const OPEN_PARTS_MAX: usize = 64;
 
+/// Rows written between two looks at the size of a part: it can be larger than it should by these.
+const ROLLED_ROWS: usize = 1_024;
+
 /// A part and when it was last written to, in writes.
 struct OpenPart {
     part: Part,
@@ -49,7 +52,20 @@ impl FilesystemSink {
         }
     }
 
+    /// Writes rows to the open part of a directory, and to the next one where that is full.
     fn write_part(&mut self, directory: &Path, rows: &RecordBatch) -> Result<()> {
+        let mut start = 0;
+        loop {
+            let count = ROLLED_ROWS.min(rows.num_rows() - start);
+            self.write_rows(directory, &rows.slice(start, count))?;
+            start += count;
+            if start == rows.num_rows() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write_rows(&mut self, directory: &Path, rows: &RecordBatch) -> Result<()> {
         let now_ms = self.clock.now_ms();
         self.writes += 1;
         let last_write = self.writes;

@@ -1,10 +1,12 @@
 //! CSV records to Arrow.
 //!
 //! The dialect is that of Flink (Jackson's CSV): a quote counts only at the start of a field, a
-//! doubled quote inside stands for one, fields go to columns by position, and a field of another
-//! type than STRING is NULL when empty. A record without a quote, nearly every one, is cut at its
+//! doubled quote inside stands for one, fields go to columns by position, or by name where each file
+//! begins with their names, and a field of another type than STRING is NULL when empty. A record without a quote, nearly every one, is cut at its
 //! newline and delimiters by `memchr`; only the others are walked.
 //! Built for 11 million rows of 42 bytes and 5 fields a second and core.
+
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use corelane_stream::limits::RECORD_BYTES_MAX;
@@ -18,6 +20,8 @@ use super::{
     without_carriage_return,
 };
 use crate::format::CsvOptions;
+use crate::format::infer::column_names;
+use crate::options::{did_you_mean, listed};
 use corelane_stream::sql_type;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -27,9 +31,17 @@ pub struct CsvDecoder {
     options: CsvOptions,
     root: Structs,
     trace: Trace,
+    declared: SchemaRef,
+    read: SchemaRef,
     /// For each field of a record, where it goes, if it is read at all.
     columns: Vec<Option<Target>>,
+    /// The columns read for which the file has no field.
+    lacking: Vec<usize>,
     fields: Fields,
+    /// For messages.
+    path: String,
+    /// Where the record lies that names the columns of the file, once it has been read.
+    header_at: Option<u64>,
 }
 
 /// Where a field of a record goes.
@@ -67,7 +79,58 @@ impl CsvDecoder {
         }
         let root = Structs::new(read.fields())?;
         let columns = declared.fields().iter().map(|field| Target::of(field, read)).collect();
-        Ok(CsvDecoder { options: options.clone(), root, trace: Trace::new(origin), columns, fields: Fields::default() })
+        Ok(CsvDecoder {
+            options: options.clone(),
+            root,
+            trace: Trace::new(origin),
+            declared: Arc::clone(declared),
+            read: Arc::clone(read),
+            columns,
+            lacking: vec![],
+            fields: Fields::default(),
+            path: String::new(),
+            header_at: None,
+        })
+    }
+
+    /// Takes the names of a file's columns: where its fields go.
+    fn header(&mut self, record: &[u8]) -> Result<()> {
+        self.fields.split(record, &self.options).map_err(|reason| self.wrong_header(&reason))?;
+        let name = |number| String::from_utf8_lossy(self.fields.get(number, record)).trim().to_owned();
+        let given: Vec<String> = (0..self.fields.places.len()).map(name).collect();
+        let names = if self.options.inferred { column_names(&given) } else { given };
+        self.check_names(&names)?;
+        let target = |name: &String| Target::of(self.declared.fields().find(name)?.1, &self.read);
+        self.columns = names.iter().map(target).collect();
+        let is_lacking = |(_, field): &(usize, &FieldRef)| !names.contains(field.name());
+        self.lacking = self.read.fields().iter().enumerate().filter(is_lacking).map(|(column, _)| column).collect();
+        Ok(())
+    }
+
+    /// All columns that are declared have to be there; of those that were found in several files, some.
+    fn check_names(&self, names: &[String]) -> Result<()> {
+        let columns = self.declared.fields();
+        let times = |column: &FieldRef| names.iter().filter(|name| *name == column.name()).count();
+        if let Some(twice) = columns.iter().find(|column| 1 < times(column)) {
+            return Err(self
+                .wrong_header(&format!("it names column '{}' more than once", twice.name()))
+                .with_hint("give each column of the file a name of its own"));
+        }
+        let missing = columns.iter().find(|column| times(column) == 0);
+        let some = columns.iter().any(|column| 0 < times(column));
+        let Some(missing) = missing.filter(|_| !(self.options.inferred && some)) else { return Ok(()) };
+        let known = || names.iter().map(String::as_str);
+        let reason = format!("it has no column '{}', its names are {}", missing.name(), listed(known()));
+        let hint = "a header has the names of the table's columns, in any order; without a header and 'csv.header' \
+                    fields go by position";
+        Err(self.wrong_header(&reason).with_hint(match did_you_mean(missing.name(), known()) {
+            Some(like) => format!("did you mean '{like}'? {hint}"),
+            None => hint.to_owned(),
+        }))
+    }
+
+    fn wrong_header(&self, reason: &str) -> Error {
+        Error::io(format!("cannot use the header of '{}': {reason}", self.path))
     }
 
     fn record(&mut self, record: &[u8]) -> Result<(), String> {
@@ -92,6 +155,9 @@ impl CsvDecoder {
                 Err(reason) => return Err(format!("field '{}': {reason}", field.name())),
             }
         }
+        for column in &self.lacking {
+            self.root.columns[*column].push_null();
+        }
         self.root
             .end_row()
             .map_err(|index| format!("field '{}': it is NOT NULL but is empty", self.root.fields[index].name()))
@@ -99,6 +165,15 @@ impl CsvDecoder {
 }
 
 impl Decoder for CsvDecoder {
+    fn begin_file(&mut self, path: &str) {
+        path.clone_into(&mut self.path);
+        self.header_at = None;
+    }
+
+    fn wants_header(&self) -> bool {
+        self.options.header && self.header_at.is_none()
+    }
+
     fn decode(&mut self, input: &Input<'_>, rows_max: usize, on_bad: &mut OnBadRecord<'_>) -> Result<Progress> {
         let mut progress = Progress::default();
         let valid_len = valid_utf8_len(input.bytes);
@@ -128,9 +203,13 @@ impl Decoder for CsvDecoder {
             if offset == 0 {
                 record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
             }
-            let header = self.options.header && offset == 0;
             let comment = self.options.comments && record.first() == Some(&b'#');
-            if record.is_empty() || header || comment {
+            if record.is_empty() || comment || self.header_at == Some(offset) {
+                continue;
+            }
+            if self.wants_header() {
+                self.header(record)?;
+                self.header_at = Some(offset);
                 continue;
             }
             let row = self.root.len();

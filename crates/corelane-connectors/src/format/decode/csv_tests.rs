@@ -97,6 +97,7 @@ fn options_are_those_of_flink() {
         element_delimiter: b'/',
         null_literal: Some("n/a".to_owned()),
         header: true,
+        inferred: false,
     };
     check(
         "i|t|ts|list|row\n# it's a comment\n1|n/a||1/2|3/'x'\nx|'a|b'||n/a|\n2|a\\|b\\\nc|||\n",

@@ -68,11 +68,19 @@ pub struct Rows {
 }
 
 pub trait Decoder {
+    /// What follows is of this file, until the next call. Files may name their columns.
+    fn begin_file(&mut self, _path: &str) {}
+
+    /// True where the file is to name its columns and has not yet: its first record will.
+    fn wants_header(&self) -> bool {
+        false
+    }
+
     /// Takes whole records off the front of `input` until it holds `rows_max` rows, the rest is
     /// no whole record, or the limit is reached.
     ///
     /// # Errors
-    /// What `on_bad` returns.
+    /// What `on_bad` returns; if the file does not name the columns of the table.
     fn decode(&mut self, input: &Input<'_>, rows_max: usize, on_bad: &mut OnBadRecord<'_>) -> Result<Progress>;
 
     /// Rows held.

@@ -134,7 +134,7 @@ struct Maps {
 
 fn maps(array: &MapArray, reader: Reader, null: &Arc<str>) -> Result<Box<dyn Cell>> {
     if let Reader::Csv { .. } = reader {
-        return Err(Error::invalid("csv has no text for a MAP").with_hint("write it as json or parquet"));
+        return Err(Error::internal("csv has no text for a MAP, and should have said so"));
     }
     Ok(Box::new(Maps {
         offsets: array.offsets().clone(),

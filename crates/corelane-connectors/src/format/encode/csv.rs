@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
-use corelane_stream::{Result, TableOptions};
+use corelane_stream::{Error, Result, TableOptions, sql_type};
 
 use crate::format::csv_options;
 use crate::format::display::{self, Reader};
@@ -57,6 +57,7 @@ impl CsvEncoding {
     }
 
     pub(super) fn encode(&self, rows: &RecordBatch, out: &mut String) -> Result<()> {
+        check_types(rows.schema_ref())?;
         let reader = Reader::Csv { element_delimiter: self.element_delimiter };
         let columns = display::columns(rows, reader, &self.null)?;
         let free_text: Vec<bool> =
@@ -110,5 +111,22 @@ impl CsvEncoding {
             out.push(character);
         }
         out.push(quote);
+    }
+}
+
+/// A list in a field has elements, and a row in one has fields; there is no more to be told apart.
+fn check_types(schema: &Schema) -> Result<()> {
+    let Some(field) = schema.fields().iter().find(|field| holds_map(field.data_type())) else { return Ok(()) };
+    let (name, data_type) = (field.name(), sql_type(field.data_type()));
+    Err(Error::invalid(format!("column '{name}' is a {data_type}, for which csv has no text"))
+        .with_hint("write json, which has one, or CAST the column to STRING"))
+}
+
+fn holds_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::List(element) => holds_map(element.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| holds_map(field.data_type())),
+        _ => false,
     }
 }

@@ -182,7 +182,7 @@ fn types_that_a_format_lacks_are_refused() {
         "csv",
         DataType::Map(Arc::new(entries), false),
         &expect![
-            "format 'csv' cannot take the table's columns: csv has no text for a MAP; write it as json or parquet"
+            "format 'csv' cannot take the table's columns: column 'c' is a MAP<STRING, STRING>, for which csv has no text; write json, which has one, or CAST the column to STRING"
         ],
     );
 }

@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use expect_test::expect;
 use parquet::arrow::ArrowWriter;
 
-use super::{gzip, table};
+use super::{gzip, parquet, table};
 use crate::program::{Place, in_child};
 
 #[test]
@@ -18,7 +18,7 @@ fn a_missing_file() {
         &(table("a BIGINT", "csv", "none.csv", "") + "SELECT * FROM t"),
         4,
         expect![[r#"
-        error: cannot read 'none.csv': there is no such file
+        error: table 't': cannot read 'none.csv': there is no such file
         hint: paths are relative to the directory that the command runs in
     "#]],
     );
@@ -56,7 +56,7 @@ fn a_pipe_with_a_name() {
         &(table("a BIGINT", "csv", "in.csv", "") + "SELECT * FROM t"),
         4,
         expect![[r#"
-            error: cannot read 'in.csv': it is a pipe, a socket or a device and not a file
+            error: table 't': cannot read 'in.csv': it is a pipe, a socket or a device and not a file
             hint: pass it as standard input: 'path' = '-'
         "#]],
     );
@@ -70,7 +70,7 @@ fn a_directory_without_files() {
         &(table("a BIGINT", "json", "in", "") + "SELECT * FROM t"),
         4,
         expect![[r#"
-        error: cannot read 'in': the directory has no files
+        error: table 't': cannot read 'in': the directory has no files
         hint: names that begin with '.' or '_' are skipped
     "#]],
     );
@@ -79,7 +79,7 @@ fn a_directory_without_files() {
         &(table("a BIGINT", "json", "in/*.json", "") + "SELECT * FROM t"),
         4,
         expect![[r#"
-        error: cannot read 'in/*.json': no file matches it
+        error: table 't': cannot read 'in/*.json': no file matches it
         hint: names that begin with '.' or '_' are skipped
     "#]],
     );
@@ -143,18 +143,10 @@ fn a_gzip_file_that_is_cut_off() {
     );
 }
 
-fn parquet() -> Vec<u8> {
-    let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10_000));
-    let rows = RecordBatch::try_from_iter([("a", column)]).expect("one column");
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).expect("a known type");
-    writer.write(&rows).expect("memory takes all");
-    writer.into_inner().expect("memory takes all")
-}
-
 #[test]
 fn a_corrupt_parquet_file() {
     let place = Place::new();
-    let whole = parquet();
+    let whole = parquet(0..10_000);
     place.write("noise.parquet", &[7; 3_000]);
     place.refused(
         "SELECT * FROM 'noise.parquet'",

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use expect_test::expect;
 
-use super::table;
+use super::{parquet, table};
 use crate::program::{Place, Running};
 
 const FOLLOW: &str = "'source.monitor-interval' = '5 ms'";
@@ -122,6 +122,48 @@ fn new_files_in_a_directory() {
     assert_eq!(running.line_now(), None);
     running.signal(libc::SIGTERM);
     assert_eq!(running.finish(&place).code, 130);
+}
+
+fn follow_parquet(place: &Place) -> Running {
+    let sql = table("a BIGINT", "parquet", "in", FOLLOW) + "SELECT a FROM t";
+    Running::start(place.sql(&sql, &["--format", "changelog"]))
+}
+
+/// A file without its footer is no file yet.
+#[test]
+fn new_parquet_files_in_a_directory() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).expect("a folder");
+    let whole = parquet(3..5);
+    place.write("in/0.parquet", &whole[..whole.len() / 2]);
+    place.write("in/1.parquet", &parquet(1..3));
+    let mut running = follow_parquet(&place);
+    assert_eq!([running.line(), running.line()], ["+I[1]", "+I[2]"]);
+    place.write("in/2.parquet", &whole[..whole.len() / 2]);
+    place.write("new", &whole);
+    std::fs::rename(place.path("new"), place.path("in/2.parquet")).expect("the same disk");
+    assert_eq!([running.line(), running.line()], ["+I[3]", "+I[4]"]);
+    running.signal(libc::SIGINT);
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
+    expect![[r#"
+        1 unfinished record left out (in/0.parquet, row 0)
+    "#]]
+    .assert_eq(&ran.stderr);
+}
+
+#[test]
+fn a_parquet_file_that_changes_after_it_was_read() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("in")).expect("a folder");
+    place.write("in/1.parquet", &parquet(1..3));
+    let mut running = follow_parquet(&place);
+    assert_eq!([running.line(), running.line()], ["+I[1]", "+I[2]"]);
+    place.write("in/1.parquet", &parquet(1..9));
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stdout.as_str()), (4, ""));
+    let told = "error: the file 'in/1.parquet' was changed or replaced after it was read\n";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
 }
 
 #[test]
