@@ -138,9 +138,9 @@ impl Ties {
     fn sorted(&self, times: &[i64]) -> Result<Vec<u32>> {
         let count = u32::try_from(times.len());
         let count = count.map_err(|_| Error::internal("too many rows wait for one watermark"))?;
-        let in_order = (1..times.len()).all(|row| self.compare(row - 1, row).is_le());
-        if let (true, Some(indices)) = (in_order, by_time(times, count)) {
-            return Ok(indices);
+        if let Some(mut rows) = by_time(times, count) {
+            self.settle(times, &mut rows);
+            return Ok(rows);
         }
         Ok(match self {
             Ties::Position(positions) => {
@@ -158,6 +158,15 @@ impl Ties {
                 indices
             }
         })
+    }
+
+    /// Puts rows of one time, which stand together in the order of arrival, in order.
+    fn settle(&self, times: &[i64], rows: &mut [u32]) {
+        for peers in rows.chunk_by_mut(|a, b| times[*a as usize] == times[*b as usize]) {
+            if 1 < peers.len() {
+                peers.sort_by(|a, b| self.compare(*a as usize, *b as usize));
+            }
+        }
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ListArray};
 use arrow::buffer::OffsetBuffer;
 use datafusion_common::Result;
-use memchr::{memchr_iter, memmem};
+use memchr::memmem;
 
 use super::call::Call;
 use super::text::byte_of;
@@ -77,7 +77,7 @@ pub(super) fn split_index(call: &Call) -> Result<ArrayRef> {
             Ok(match (separator.as_bytes(), usize::try_from(index.at(row)), whole.is_empty()) {
                 (_, Err(_), _) | (_, _, true) => None,
                 ([], Ok(index), _) => whole.split_whitespace().nth(index),
-                ([byte], Ok(index), _) => nth_piece(whole, 1, memchr_iter(*byte, whole.as_bytes()), index),
+                ([byte], Ok(index), _) => nth_piece_between(whole, *byte, index),
                 (bytes, Ok(index), _) => nth_piece(whole, bytes.len(), finder.find_iter(whole.as_bytes()), index),
             })
         });
@@ -104,6 +104,40 @@ fn split_index_by_code(call: &Call) -> Result<ArrayRef> {
             _ => None,
         })
     })
+}
+
+/// The piece `index` of `whole`, cut at every `separator`, which is ASCII.
+fn nth_piece_between(whole: &str, separator: u8, index: usize) -> Option<&str> {
+    let start = match index.checked_sub(1) {
+        Some(before) => nth_byte(whole.as_bytes(), separator, before)? + 1,
+        None => 0,
+    };
+    let rest = &whole[start..];
+    Some(&rest[..nth_byte(rest.as_bytes(), separator, 0).unwrap_or(rest.len())])
+}
+
+/// Where `wanted` stands for the `n`th time (from 0). Eight bytes are looked at together and their
+/// matches counted: pieces of a few bytes are too short for a search that starts anew at each.
+fn nth_byte(bytes: &[u8], wanted: u8, mut n: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const LOW_BITS: u64 = u64::from_ne_bytes([0x7f; 8]);
+    let pattern = ONES * u64::from(wanted);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let differs = u64::from_le_bytes(*word) ^ pattern;
+        // The highest bit of each byte that is zero, which is to say equal; no byte carries into the next.
+        let mut matches = !(((differs & LOW_BITS) + LOW_BITS) | differs | LOW_BITS);
+        let count = ((matches >> 7).wrapping_mul(ONES) >> 56) as usize;
+        if n < count {
+            for _ in 0..n {
+                matches &= matches - 1;
+            }
+            return Some(place * 8 + matches.trailing_zeros() as usize / 8);
+        }
+        n -= count;
+    }
+    let before = bytes.len() - rest.len();
+    rest.iter().enumerate().filter(|(_, byte)| **byte == wanted).nth(n).map(|(place, _)| before + place)
 }
 
 /// The piece `index` of `whole`, cut at the byte offsets `cuts` of separators of `width` bytes.
@@ -142,4 +176,21 @@ pub(super) fn split(call: &Call) -> Result<ArrayRef> {
     };
     let offsets = OffsetBuffer::new(offsets.into());
     Ok(Arc::new(ListArray::try_new(Arc::clone(item), offsets, pieces.finish(), call.nulls.clone())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::nth_piece_between;
+
+    proptest! {
+        #[test]
+        fn pieces_are_those_of_the_library(text in "[/a日.\u{0}]{0,40}", index in 0..12_usize) {
+            for separator in [b'/', b'a', 0] {
+                let piece = nth_piece_between(&text, separator, index);
+                prop_assert_eq!(piece, text.split(char::from(separator)).nth(index));
+            }
+        }
+    }
 }
