@@ -21,6 +21,8 @@ pub struct RunningJob {
     bounded: bool,
     row_errors: Arc<FileRowErrors>,
     sinks: Vec<usize>,
+    /// What is told of the plan, whatever the workers do.
+    notices: Vec<String>,
 }
 
 /// The rows of a bare `SELECT`.
@@ -42,10 +44,11 @@ impl RunningJob {
         dataflow: &Dataflow,
         result: Option<QueryResult>,
         row_errors: Arc<FileRowErrors>,
+        notices: Vec<String>,
     ) -> Self {
         let is_sink = |node: &corelane_stream::Node| matches!(node.kind, corelane_stream::NodeKind::Sink(_));
         let sinks = dataflow.nodes.iter().enumerate().filter(|(_, node)| is_sink(node)).map(|(id, _)| id).collect();
-        RunningJob { handle, result, bounded: dataflow.bounded(), row_errors, sinks }
+        RunningJob { handle, result, bounded: dataflow.bounded(), row_errors, sinks, notices }
     }
 
     /// The columns of a bare SELECT; `None` for a job that writes to tables.
@@ -115,9 +118,10 @@ impl RunningJob {
         }
     }
 
-    /// Lines for the user: which driver was chosen and why, stalls.
+    /// Lines for the user: options without effect, which driver was chosen and why, stalls.
     pub fn notices(&self) -> Vec<String> {
-        self.handle.notices()
+        // Those of the plan first: the handle's grow in number.
+        self.notices.iter().cloned().chain(self.handle.notices()).collect()
     }
 
     /// Reads no more, finishes what was read, commits.

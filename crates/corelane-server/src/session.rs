@@ -4,7 +4,7 @@
 //! statements that compute become jobs. A statement is planned when its turn comes, because it
 //! may use what the ones before it define; but the whole script is parsed first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,12 +13,13 @@ use arrow::datatypes::{DataType, Field, Schema};
 use corelane_connectors::FileRowErrors;
 use corelane_connectors::filesystem::{TableUse, check_dead_letters, check_standard_input};
 use corelane_runtime::{JobSetup, MachineFacts, RuntimeConfig, probe};
-use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, parse_script};
+use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, add_reads, parse_script};
 use corelane_sql::{Catalog, Functions, PlanOptions, Planner, Relation, SqlError, explain};
 use corelane_stream::{Clock, Dataflow, Error, ErrorKind, NodeKind, OptionDef, Result, SinkSpec, SourceSpec};
 
 use crate::collect::collect;
 use crate::config::Settings;
+use crate::idle_options;
 use crate::job::{QueryResult, RunningJob};
 use crate::options::{
     IDLE_TIMEOUT, LOCAL_TIME_ZONE, NOT_NULL_ENFORCER, OPTIONS, SessionOption, closest_option, drops_nulls, duration_ms,
@@ -65,6 +66,8 @@ pub struct Session {
     effect: Effect,
     clock: SharedClock,
     set: BTreeMap<String, String>,
+    /// Tables and views that statements of its scripts read.
+    reads: BTreeSet<String>,
 }
 
 #[derive(Clone)]
@@ -193,6 +196,7 @@ impl Session {
             effect: options.effect,
             clock: SharedClock(options.clock),
             set: BTreeMap::new(),
+            reads: BTreeSet::new(),
         };
         for (key, value) in &options.sets {
             session.set_option(key, value)?;
@@ -206,6 +210,7 @@ impl Session {
     /// At the first statement that is not SQL.
     pub fn script(&mut self, name: &str, sql: &str) -> Result<Script, Failure> {
         let parsed = parse_script(sql).map_err(|error| failure(error, sql, name))?;
+        parsed.iter().for_each(|statement| add_reads(&statement.kind, &mut self.reads));
         let name: Arc<str> = name.into();
         let text: Arc<str> = sql.into();
         let statement = |parsed| Statement { parsed, name: name.clone(), text: text.clone() };
@@ -473,7 +478,8 @@ impl Session {
             row_errors: row_errors.clone(),
         };
         let handle = corelane_runtime::start_on(setup, &self.facts)?;
-        Ok(Answer::Job(RunningJob::new(handle, &dataflow, result, row_errors)))
+        let notices = idle_options::notices(&dataflow, &self.catalog, &self.reads);
+        Ok(Answer::Job(RunningJob::new(handle, &dataflow, result, row_errors, notices)))
     }
 
     fn explain_statement(&mut self, statement: &StatementKind) -> Result<Answer, Stop> {

@@ -12,6 +12,7 @@ mod interval;
 mod json;
 mod limits;
 mod parentheses;
+mod reads;
 mod script;
 mod statement;
 mod statement_parser;
@@ -25,6 +26,7 @@ pub use sqlparser::ast::ObjectName;
 
 pub use interval::{IntervalValue, interval_value};
 pub use limits::{SQL_BYTES_MAX, SQL_CHAIN_MAX, SQL_DEPTH_MAX};
+pub use reads::add_reads;
 pub use script::{parse_data_type, parse_expr, parse_script};
 pub use statement::{
     ColumnDef, ColumnKind, CreateTable, CreateView, DropKind, Emit, Insert, LikeClause, LikeFeature, LikeOption,

@@ -259,3 +259,22 @@ fn a_dead_letter_file_that_is_an_input_or_an_output() {
     let ran = place.run(place.sql(&(sql.to_owned() + &select("in.csv", "dead.json") + ";\nSELECT raw FROM d"), &[]));
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "a\n1\nraw\nx\n"), "{}", ran.stderr);
 }
+
+#[test]
+fn options_of_reading_on_a_table_that_is_only_written_are_told_of() {
+    let place = Place::with(&[("in.csv", "1\n2\n")]);
+    let script = "CREATE TABLE t (a BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'in.csv');
+        CREATE TABLE o (a BIGINT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'out',
+          'on-error' = 'skip', 'source.monitor-interval' = '1 s');
+        INSERT INTO o SELECT a FROM t";
+    let ran = place.run(place.sql(script, &[]));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let note = "note: table 'o' is only written here: 'on-error', 'source.monitor-interval' have no effect\n";
+    assert!(ran.stderr.contains(note), "{}", ran.stderr);
+
+    let place = Place::with(&[("in.csv", "1\n2\n")]);
+    let read = script.replace(", 'source.monitor-interval' = '1 s'", "") + "; SELECT COUNT(*) FROM o";
+    let ran = place.run(place.sql(&read, &[]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "EXPR$0\n2\n"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("note"), "{}", ran.stderr);
+}
