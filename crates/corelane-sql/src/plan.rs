@@ -5,12 +5,13 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use corelane_stream::{ChangelogMode, Dataflow, SinkSpec, sql_type};
 use datafusion_common::{Column, ExprSchema};
+use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::{Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
 use sqlparser::ast::Query;
 
-use crate::bind::{Functions, bind_casts, bind_query, blame, not_null, sql_error};
-use crate::catalog::{Catalog, Relation, Table, closest};
+use crate::bind::{CAST_TO_DIGITS, Functions, bind_casts, bind_query, blame, not_null, sql_error};
+use crate::catalog::{Catalog, Column as CatalogColumn, Relation, Table, closest};
 use crate::create::simple_name;
 use crate::error::SqlError;
 use crate::lower::{self, LowerOptions, Lowering, physical_schema};
@@ -190,7 +191,7 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
         ))
         .with_hint(format!(
             "it takes {}",
-            targets.iter().map(|index| writable[*index].name().as_str()).collect::<Vec<_>>().join(", ")
+            targets.iter().map(|index| writable[*index].field.name().as_str()).collect::<Vec<_>>().join(", ")
         ))
         .at(Some(insert.span)));
     }
@@ -199,10 +200,11 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
     let mut without_nulls = Vec::new();
     let mut columns: Vec<Option<Expr>> = vec![None; writable.len()];
     for (column, target) in given.into_iter().zip(targets) {
-        let field = &writable[target];
+        let field = &writable[target].field;
         let found =
             ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
         let column = fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?;
+        let column = with_digits(column, writable[target].digits, planner.functions);
         let column = bind_casts(column, plan.schema(), planner.functions).map_err(sql_error)?;
         columns[target] = Some(if !required(field) || !column.nullable(plan.schema()).map_err(sql_error)? {
             column
@@ -213,13 +215,14 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
             not_null(column, table.name(), field.name())
         });
     }
-    let missing = columns.iter().zip(&writable).find(|(column, field)| column.is_none() && required(field));
+    let fields = writable.iter().map(|column| &column.field);
+    let missing = columns.iter().zip(fields.clone()).find(|(column, field)| column.is_none() && required(field));
     if let Some((_, field)) = missing {
         return Err(SqlError::new(format!("column {:?} is NOT NULL, and the INSERT gives it no value", field.name()))
             .with_hint("name it among the columns")
             .at_node(&insert.table));
     }
-    let columns = columns.into_iter().zip(&writable).map(|(column, field)| match column {
+    let columns = columns.into_iter().zip(fields).map(|(column, field)| match column {
         Some(column) => column.alias(field.name()),
         None => Expr::Cast(Cast::new(Box::new(lit(datafusion_common::ScalarValue::Null)), field.data_type().clone()))
             .alias(field.name()),
@@ -231,18 +234,18 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
     builder.project(columns).and_then(LogicalPlanBuilder::build).map_err(sql_error)
 }
 
-fn targets(insert: &Insert, writable: &[FieldRef], table: &Table) -> Result<Vec<usize>, SqlError> {
+fn targets(insert: &Insert, writable: &[&CatalogColumn], table: &Table) -> Result<Vec<usize>, SqlError> {
     if insert.columns.is_empty() {
         return Ok((0..writable.len()).collect());
     }
     let mut targets = Vec::with_capacity(insert.columns.len());
     for column in &insert.columns {
-        let found = writable.iter().position(|field| *field.name() == column.value);
+        let found = writable.iter().position(|known| *known.field.name() == column.value);
         match found {
             Some(index) if !targets.contains(&index) => targets.push(index),
             Some(_) => return Err(SqlError::new(format!("column {:?} is given twice", column.value)).at_ident(column)),
             None => {
-                let known = writable.iter().map(|field| field.name().as_str());
+                let known = writable.iter().map(|known| known.field.name().as_str());
                 let mut error =
                     SqlError::new(format!("table {:?} has no column {:?} to insert into", table.name(), column.value));
                 if let Some(close) = closest(&column.value, known) {
@@ -274,6 +277,16 @@ fn fitted_column(column: Column, found: &DataType, field: &FieldRef) -> Result<E
     .with_hint(format!("CAST({name} AS {}) if that is meant", sql_type(wanted))))
 }
 
+/// A time with no more digits behind its second than its column has.
+fn with_digits(column: Expr, digits: Option<u8>, functions: &Functions) -> Expr {
+    match (digits, functions.scalar(CAST_TO_DIGITS)) {
+        (Some(digits), Some(cast)) => {
+            Expr::ScalarFunction(ScalarFunction::new_udf(cast, vec![column, lit(i64::from(digits))]))
+        }
+        _ => column,
+    }
+}
+
 /// Flink's implicit casts into a sink: within a family of types, never from text to a number, nor from a
 /// number to a whole one that may not hold it.
 fn fits(found: &DataType, wanted: &DataType) -> bool {
@@ -294,6 +307,7 @@ fn fits(found: &DataType, wanted: &DataType) -> bool {
         (found, wanted) if number(found, wanted) => true,
         (found, wanted) if time(found) && time(wanted) => true,
         (T::Date32, wanted) if time(wanted) => true,
+        (T::Timestamp(_, None), T::Date32 | T::Time32(_)) => true,
         (T::Struct(from), T::Struct(to)) => {
             from.len() == to.len() && from.iter().zip(to).all(|(from, to)| fits_or_is(from, to))
         }

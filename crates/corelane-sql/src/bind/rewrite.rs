@@ -22,8 +22,8 @@ use super::relation::{GroupWindow, WindowRelations};
 use super::unify::mark;
 use super::{WINDOW_END, WINDOW_START, WINDOW_TIME};
 use crate::error::SqlError;
-use crate::parse::{TIMESTAMP_LTZ, interval_as_written, interval_value};
-use crate::types::DECIMAL_PRECISION_MAX;
+use crate::parse::{interval_as_written, interval_value};
+use crate::types::{DECIMAL_PRECISION_MAX, fewer_digits};
 
 /// Rewrites a whole query; group windows are left with `windows` under the names put in FROM.
 pub(super) fn rewrite_query(query: &mut Query, windows: &WindowRelations) -> Result<(), SqlError> {
@@ -149,20 +149,15 @@ fn cut_text(expression: &mut Expr) {
     *expression = call(function, arguments);
 }
 
+/// The function that leaves digits behind a second out.
+pub(crate) const CAST_TO_DIGITS: &str = "cast_to_digits";
+
 /// `CAST(x AS TIMESTAMP(0))` leaves out the fraction: types know milliseconds, microseconds and nanoseconds only.
 fn cut_digits(expression: &mut Expr) {
     let Expr::Cast { data_type, .. } = expression else { return };
-    let digits = match data_type {
-        DataType::Timestamp(digits, _) => *digits,
-        DataType::Time(digits, _) => Some(digits.unwrap_or(0)),
-        DataType::Custom(name, modifiers) if name.to_string().eq_ignore_ascii_case(TIMESTAMP_LTZ) => {
-            modifiers.first().and_then(|digits| digits.parse().ok())
-        }
-        _ => None,
-    };
-    if let Some(digits @ (0..=2 | 4 | 5 | 7 | 8)) = digits {
+    if let Some(digits) = fewer_digits(data_type) {
         let digits = Expr::Value(Value::Number(digits.to_string(), false).into());
-        *expression = call("cast_to_digits", vec![expression.clone(), digits]);
+        *expression = call(CAST_TO_DIGITS, vec![expression.clone(), digits]);
     }
 }
 

@@ -11,11 +11,13 @@ use sqlparser::ast::{
     FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
     GroupByExpr, JoinOperator, LimitClause, OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Subscript, TableFactor,
-    TableWithJoins, UnaryOperator, Value, ValueWithSpan, Values, Visit, Visitor, WildcardAdditionalOptions, With,
+    TableWithJoins, UnaryOperator, Value, ValueWithSpan, Values, Visit, Visitor, WildcardAdditionalOptions, WindowType,
+    With, visit_expressions,
 };
 
 use super::context::Functions;
 use crate::error::{Span, SqlError, span_of};
+use crate::lower::no_frame;
 use crate::types::DECIMAL_PRECISION_MAX;
 
 /// # Errors
@@ -84,18 +86,8 @@ fn foreign(what: &str, instead: &str, at: Option<Span>) -> Result<(), SqlError> 
 }
 
 fn clauses(query: &Query) -> Result<(), SqlError> {
-    let Query {
-        with,
-        body,
-        order_by,
-        limit_clause,
-        fetch: _,
-        locks,
-        for_clause,
-        settings,
-        format_clause,
-        pipe_operators,
-    } = query;
+    let Query { with, body, order_by, limit_clause, fetch, locks, for_clause, settings, format_clause, pipe_operators } =
+        query;
     let at = span_of(query);
     if let Some(With { with_token: _, recursive, cte_tables }) = with {
         if *recursive {
@@ -128,8 +120,13 @@ fn clauses(query: &Query) -> Result<(), SqlError> {
         Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
             return foreign("LIMIT with two numbers", &format!("write LIMIT {limit} OFFSET {offset}"), span_of(offset));
         }
-        Some(LimitClause::LimitOffset { .. }) | None => {}
+        Some(LimitClause::LimitOffset { limit, offset, limit_by: _ }) => {
+            row_count("LIMIT", limit.as_ref())?;
+            row_count("OFFSET", offset.as_ref().map(|offset| &offset.value))?;
+        }
+        None => {}
     }
+    row_count("FETCH", fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()))?;
     if !locks.is_empty() || for_clause.is_some() {
         return foreign("FOR UPDATE and its like", "leave it out: a stream has no locks", at);
     }
@@ -137,6 +134,21 @@ fn clauses(query: &Query) -> Result<(), SqlError> {
         return foreign("SETTINGS, FORMAT or |>", "leave it out", at);
     }
     set_expression(body)
+}
+
+/// How many rows is a number that is written out.
+fn row_count(clause: &str, count: Option<&Expr>) -> Result<(), SqlError> {
+    let Some(count) = count else { return Ok(()) };
+    if matches!(count, Expr::Value(value) if matches!(&value.value, Value::Number(digits, _) if digits.parse::<u64>().is_ok()))
+    {
+        return Ok(());
+    }
+    let mut span = span_of(count);
+    // The tree keeps no place of a sign.
+    if let (Expr::UnaryOp { .. }, Some(span)) = (count, &mut span) {
+        span.start.column = span.start.column.saturating_sub(1).max(1);
+    }
+    Err(SqlError::new(format!("{clause} takes a number of rows that is written out, not {count}")).at(span))
 }
 
 fn set_expression(body: &SetExpr) -> Result<(), SqlError> {
@@ -185,13 +197,13 @@ fn parts(select: &Select) -> Result<(), SqlError> {
         from,
         lateral_views,
         prewhere,
-        selection: _,
+        selection,
         connect_by,
         group_by,
         cluster_by,
         distribute_by,
         sort_by,
-        having: _,
+        having,
         named_window: _,
         qualify,
         window_before_qualify: _,
@@ -224,18 +236,39 @@ fn parts(select: &Select) -> Result<(), SqlError> {
     if let Some(condition) = qualify {
         return not_yet("QUALIFY", "put the query into FROM (..) and filter with WHERE", span_of(condition));
     }
+    no_window("WHERE", selection)?;
+    no_window("HAVING", having)?;
     match group_by {
         GroupByExpr::All(_) => return foreign("GROUP BY ALL", "name the columns", at),
         GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
             return not_yet("GROUP BY .. WITH ROLLUP, CUBE or TOTALS", "write one query for each grouping", at);
         }
-        GroupByExpr::Expressions(_, _) => {}
+        GroupByExpr::Expressions(groups, _) => {
+            no_window("GROUP BY", groups)?;
+            if groups.iter().any(|group| matches!(group, Expr::Tuple(parts) if parts.is_empty())) {
+                return not_yet("GROUP BY ()", "leave it out: aggregates without GROUP BY are of all rows", at);
+            }
+        }
     }
     projection.iter().try_for_each(item)?;
     from.iter().try_for_each(joins)?;
     match from.get(1) {
         Some(second) => no_join("CROSS JOIN (a comma in FROM)", &second.relation),
         None => Ok(()),
+    }
+}
+
+/// A function OVER a window is computed of the rows that these clauses leave.
+fn no_window<T: Visit>(clause: &str, parts: &T) -> Result<(), SqlError> {
+    let found = visit_expressions(parts, |part| match part {
+        Expr::Function(Function { name, over: Some(_), .. }) => ControlFlow::Break(name.clone()),
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(name) => Err(SqlError::new(format!("{clause} takes no function OVER a window"))
+            .with_hint("compute it in a subquery in FROM, and use its column")
+            .at(span_of(&name))),
     }
 }
 
@@ -484,6 +517,10 @@ fn call(function: &Function, functions: &Functions) -> Result<(), SqlError> {
             .with_hint("they belong to aggregates, and this is a function of one row")
             .at(at));
     }
+    let is_framed = matches!(over, Some(WindowType::WindowSpec(spec)) if spec.window_frame.is_some());
+    if is_framed && functions.is_of_window(&called.to_ascii_lowercase()) {
+        return Err(no_frame(&called).at(at));
+    }
     if *uses_odbc_syntax || *parameters != FunctionArguments::None {
         return foreign("this form of a call", "write f(x, ..)", at);
     }
@@ -506,6 +543,9 @@ fn call(function: &Function, functions: &Functions) -> Result<(), SqlError> {
         return Err(SqlError::new(format!("{called} takes no DISTINCT and no ALL"))
             .with_hint("they belong to aggregates, and this is a function of one row")
             .at(at));
+    }
+    if args.is_empty() && called.eq_ignore_ascii_case("count") {
+        return Err(SqlError::new("COUNT lacks its argument").with_hint("write COUNT(*) to count rows").at(at));
     }
     let is_star = |argument: &FunctionArg| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
     let takes_no_star = is_distinct || !called.eq_ignore_ascii_case("count");

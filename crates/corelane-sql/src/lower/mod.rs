@@ -17,6 +17,7 @@ mod sort;
 mod window;
 
 pub(crate) use self::origin::can_fail;
+pub(crate) use self::over::no_frame;
 
 use std::collections::HashMap;
 use std::sync::Arc;
