@@ -8,6 +8,7 @@ mod arithmetic;
 mod blame;
 mod cast_rules;
 mod casts;
+mod constants;
 mod context;
 mod expressions;
 mod guards;
@@ -90,7 +91,9 @@ fn bound(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<Logi
     let plan = BindContext::new(catalog, functions).plan_query(query)?;
     cast_rules::check_plan(&plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
-    optimize(guards::guard_filtered(casts::rewrite_plan(plan, functions)?)?)
+    let plan = casts::rewrite_plan(plan, functions)?;
+    constants::check_plan(&plan)?;
+    optimize(guards::guard_filtered(plan)?)
 }
 
 /// Finds the name that an error speaks of in the query's text.
@@ -180,6 +183,7 @@ fn coerce(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<
     let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
     let simplifier = ExprSimplifier::new(context);
     let coerced = casts::rewrite_expression(simplifier.coerce(expression, schema)?, schema, functions)?;
+    constants::check(&coerced)?;
     simplifier.simplify(coerced)
 }
 

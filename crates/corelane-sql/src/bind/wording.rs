@@ -61,6 +61,21 @@ fn reworded(message: &str) -> Option<Worded> {
         let hint = "give as many columns on one side as on the other";
         return Some(("the queries of a UNION have different numbers of columns".to_owned(), Some(hint)));
     }
+    if let Some(rest) = starting("field ") {
+        let name = rest.strip_suffix(" not found in struct")?;
+        return Some((format!("there is no field '{name}' in the ROW"), None));
+    }
+    if let Some(rest) = starting("cannot access field at argument ") {
+        let (_, given) = rest.split_once(": type ")?;
+        let given = given.strip_suffix(" is not Struct, Map, or NULL")?;
+        return Some((format!("{given} has no fields: a dot goes into a ROW"), None));
+    }
+    if message == "divide by zero error" {
+        return Some(("division by zero".to_owned(), None));
+    }
+    if let Some(rest) = starting("arithmetic overflow: Overflow") {
+        return Some((format!("overflow{rest}"), None));
+    }
     if message.starts_with("physical plan does not support logical expression") {
         return Some(("an expression of this kind is not supported here".to_owned(), None));
     }
@@ -109,6 +124,11 @@ mod tests {
         assert_eq!(
             said("cannot infer common argument type for logical boolean operation BOOLEAN OR INT"),
             "OR takes conditions, not INT"
+        );
+        assert_eq!(said("field zz not found in struct"), "there is no field 'zz' in the ROW");
+        assert_eq!(
+            said("cannot access field at argument 1: type INT is not Struct, Map, or NULL"),
+            "INT has no fields: a dot goes into a ROW"
         );
         assert_eq!(
             said("there isn't a common type to coerce INT and STRING in LIKE expression"),

@@ -16,6 +16,7 @@ mod seeded;
 mod sort;
 mod window;
 
+pub(crate) use self::leaf::constant_value;
 pub(crate) use self::origin::can_fail;
 pub(crate) use self::over::no_frame;
 
