@@ -9,10 +9,10 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Cte, Distinct, DuplicateTreatment, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    GroupByExpr, JoinOperator, LimitClause, OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Subscript, TableFactor,
-    TableWithJoins, UnaryOperator, Value, ValueWithSpan, Values, Visit, Visitor, WildcardAdditionalOptions, WindowType,
-    With, visit_expressions,
+    GroupByExpr, Ident, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByKind, Query,
+    Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned,
+    Subscript, TableFactor, TableWithJoins, UnaryOperator, Value, ValueWithSpan, Values, Visit, Visitor,
+    WildcardAdditionalOptions, WindowSpec, WindowType, With, visit_expressions,
 };
 
 use super::context::Functions;
@@ -93,7 +93,13 @@ fn clauses(query: &Query) -> Result<(), SqlError> {
         if *recursive {
             return not_yet("WITH RECURSIVE", "recursive queries have no end on a stream", at);
         }
-        for Cte { alias, query: _, from, materialized, closing_paren_token: _ } in cte_tables {
+        for (index, cte) in cte_tables.iter().enumerate() {
+            let Cte { alias, query: _, from, materialized, closing_paren_token: _ } = cte;
+            if cte_tables[..index].iter().any(|other| other.alias.name.value == alias.name.value) {
+                return Err(SqlError::new(format!("WITH has the name {} twice", alias.name))
+                    .with_hint("give one of them another name")
+                    .at(Span::from_parser(alias.name.span)));
+            }
             if from.is_some() || materialized.is_some() {
                 let instead = "write WITH name AS (SELECT ..)";
                 return foreign("[NOT] MATERIALIZED in WITH", instead, Span::from_parser(alias.name.span));
@@ -204,7 +210,7 @@ fn parts(select: &Select) -> Result<(), SqlError> {
         distribute_by,
         sort_by,
         having,
-        named_window: _,
+        named_window,
         qualify,
         window_before_qualify: _,
         value_table_mode,
@@ -236,6 +242,12 @@ fn parts(select: &Select) -> Result<(), SqlError> {
     if let Some(condition) = qualify {
         return not_yet("QUALIFY", "put the query into FROM (..) and filter with WHERE", span_of(condition));
     }
+    for NamedWindowDefinition(_, window) in named_window {
+        match window {
+            NamedWindowExpr::WindowSpec(spec) => own_window(spec)?,
+            NamedWindowExpr::NamedWindow(name) => return on_another(name),
+        }
+    }
     no_window("WHERE", selection)?;
     no_window("HAVING", having)?;
     match group_by {
@@ -256,6 +268,16 @@ fn parts(select: &Select) -> Result<(), SqlError> {
         Some(second) => no_join("CROSS JOIN (a comma in FROM)", &second.relation),
         None => Ok(()),
     }
+}
+
+/// A window says all of itself: DataFusion passes over the one that it is built on.
+fn own_window(spec: &WindowSpec) -> Result<(), SqlError> {
+    spec.window_name.as_ref().map_or(Ok(()), on_another)
+}
+
+fn on_another(name: &Ident) -> Result<(), SqlError> {
+    let why = format!("write out what {name} says, or OVER {name} alone");
+    not_yet("a window that is built on another one", &why, Span::from_parser(name.span))
 }
 
 /// A function OVER a window is computed of the rows that these clauses leave.
@@ -516,6 +538,9 @@ fn call(function: &Function, functions: &Functions) -> Result<(), SqlError> {
         return Err(SqlError::new(format!("{called} takes no FILTER and no OVER"))
             .with_hint("they belong to aggregates, and this is a function of one row")
             .at(at));
+    }
+    if let Some(WindowType::WindowSpec(spec)) = over {
+        own_window(spec)?;
     }
     let is_framed = matches!(over, Some(WindowType::WindowSpec(spec)) if spec.window_frame.is_some());
     if is_framed && functions.is_of_window(&called.to_ascii_lowercase()) {

@@ -61,6 +61,16 @@ fn reworded(message: &str) -> Option<Worded> {
         let hint = "give as many columns on one side as on the other";
         return Some(("the queries of a UNION have different numbers of columns".to_owned(), Some(hint)));
     }
+    if let Some(rest) = starting("WITH query name ") {
+        let name = rest.strip_suffix(" specified more than once")?;
+        return Some((format!("a WITH inside another has its name {name} again"), Some("give it a name of its own")));
+    }
+    if message.starts_with("inconsistent data length across values list") {
+        return Some(("the rows of VALUES have different numbers of values".to_owned(), None));
+    }
+    if let Some(rest) = starting("the window ") {
+        return Some((format!("the window {}", rest.trim_end_matches('!')), None));
+    }
     if let Some(rest) = starting("field ") {
         let name = rest.strip_suffix(" not found in struct")?;
         return Some((format!("there is no field '{name}' in the ROW"), None));

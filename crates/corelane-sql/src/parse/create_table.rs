@@ -155,7 +155,14 @@ fn parse_typed_column(parser: &mut Parser, table: &mut CreateTable, name: &Ident
             let from = if parser.eat(&["FROM"]) { Some(parser.parse_literal_string()?) } else { None };
             let is_virtual = parser.eat(&["VIRTUAL"]);
             return Ok(ColumnKind::Metadata { data_type, not_null, from, is_virtual });
-        } else if !parser.eat(&["NULL"]) {
+        } else if parser.eat(&["NULL"]) {
+            if not_null {
+                return Err(SqlError::new("the column is NOT NULL, and NULL")
+                    .with_hint("leave one of them out")
+                    .at(Some(span_since(parser, start)))
+                    .into());
+            }
+        } else {
             return Ok(ColumnKind::Physical { data_type, not_null });
         }
     }
