@@ -8,12 +8,12 @@ use datafusion_common::{Column, ExprSchema};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::{Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
-use sqlparser::ast::Query;
+use sqlparser::ast::{Query, SelectItem, SetExpr};
 
 use crate::bind::{CAST_TO_DIGITS, Functions, bind_casts, bind_query, blame, not_null, sql_error};
 use crate::catalog::{Catalog, Column as CatalogColumn, Relation, Table, closest};
 use crate::create::simple_name;
-use crate::error::SqlError;
+use crate::error::{Span, SqlError, span_of};
 use crate::lower::{self, LowerOptions, Lowering, physical_schema};
 use crate::parse::{Emit, Insert};
 
@@ -199,11 +199,12 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
     let required = |field: &FieldRef| !field.is_nullable() || keys.contains(field.name());
     let mut without_nulls = Vec::new();
     let mut columns: Vec<Option<Expr>> = vec![None; writable.len()];
-    for (column, target) in given.into_iter().zip(targets) {
+    for (place, (column, target)) in given.into_iter().zip(targets).enumerate() {
         let field = &writable[target].field;
         let found =
             ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
-        let column = fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?;
+        let column = fitted_column(column, &found, field)
+            .map_err(|error| error.at(item_span(&insert.query, place)).at(Some(insert.span)))?;
         let column = with_digits(column, writable[target].digits, planner.functions);
         let column = bind_casts(column, plan.schema(), planner.functions).map_err(sql_error)?;
         columns[target] = Some(if !required(field) || !column.nullable(plan.schema()).map_err(sql_error)? {
@@ -232,6 +233,19 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
         builder = builder.filter(predicate).map_err(sql_error)?;
     }
     builder.project(columns).and_then(LogicalPlanBuilder::build).map_err(sql_error)
+}
+
+/// Where a column of a query's result is written, if each has its place in one SELECT.
+fn item_span(query: &Query, place: usize) -> Option<Span> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let expression = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } => {
+            Some(span_of(expression))
+        }
+        _ => None,
+    };
+    let spans: Vec<Option<Span>> = select.projection.iter().map(expression).collect::<Option<_>>()?;
+    spans.get(place).copied().flatten()
 }
 
 fn targets(insert: &Insert, writable: &[&CatalogColumn], table: &Table) -> Result<Vec<usize>, SqlError> {
@@ -268,13 +282,14 @@ fn fitted_column(column: Column, found: &DataType, field: &FieldRef) -> Result<E
     if fits(found, wanted) {
         return Ok(Expr::Cast(Cast::new(Box::new(expression), wanted.clone())));
     }
+    let (found, wanted) = (sql_type(found), sql_type(wanted));
+    let what = if name.starts_with("EXPR$") { ".." } else { &name };
+    let hint = format!("CAST({what} AS {wanted}) if that is meant");
     Err(SqlError::new(format!(
-        "column {name:?} of the query is a {} and column {:?} of the table a {}",
-        sql_type(found),
-        field.name(),
-        sql_type(wanted)
+        "column {name:?} of the query is of type {found}, and column {:?} of the table of type {wanted}",
+        field.name()
     ))
-    .with_hint(format!("CAST({name} AS {}) if that is meant", sql_type(wanted))))
+    .with_hint(hint))
 }
 
 /// A time with no more digits behind its second than its column has.

@@ -260,10 +260,10 @@ fn types_that_do_not_fit() {
         &format!("{sink}INSERT INTO t SELECT note, note AS b FROM 'bids.csv'"),
         3,
         expect![[r#"
-        error: column "note" of the query is a STRING and column "a" of the table a BIGINT
-        command:2:1
+        error: column "note" of the query is of type STRING, and column "a" of the table of type BIGINT
+        command:2:22
         INSERT INTO t SELECT note, note AS b FROM 'bids.csv'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                             ^^^^
         hint: CAST(note AS BIGINT) if that is meant
     "#]],
     );
