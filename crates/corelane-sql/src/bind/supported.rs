@@ -543,7 +543,8 @@ fn call(function: &Function, functions: &Functions) -> Result<(), SqlError> {
         own_window(spec)?;
     }
     let is_framed = matches!(over, Some(WindowType::WindowSpec(spec)) if spec.window_frame.is_some());
-    if is_framed && functions.is_of_window(&called.to_ascii_lowercase()) {
+    let lower = called.to_ascii_lowercase();
+    if is_framed && functions.is_of_window(&lower) && !functions.is_aggregate(&lower) {
         return Err(no_frame(&called).at(at));
     }
     if *uses_odbc_syntax || *parameters != FunctionArguments::None {
