@@ -65,6 +65,11 @@ fn reworded(message: &str) -> Option<Worded> {
         let name = rest.strip_suffix(" specified more than once")?;
         return Some((format!("a WITH inside another has its name {name} again"), Some("give it a name of its own")));
     }
+    if let Some(rest) = starting("inconsistent data type across values list ") {
+        let (one, other) = rest.split_once("Was ")?.1.split_once(" but found ")?;
+        let hint = "cast one to the other's type";
+        return Some((format!("VALUES gives {one} here and {other} there"), Some(hint)));
+    }
     if message.starts_with("inconsistent data length across values list") {
         return Some(("the rows of VALUES have different numbers of values".to_owned(), None));
     }
@@ -134,6 +139,10 @@ mod tests {
         assert_eq!(
             said("cannot infer common argument type for logical boolean operation BOOLEAN OR INT"),
             "OR takes conditions, not INT"
+        );
+        assert_eq!(
+            said("inconsistent data type across values list at row 1 column 0. Was INT but found DATE"),
+            "VALUES gives INT here and DATE there"
         );
         assert_eq!(said("field zz not found in struct"), "there is no field 'zz' in the ROW");
         assert_eq!(
