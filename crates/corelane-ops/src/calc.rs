@@ -254,7 +254,7 @@ mod tests {
             "+I[1, 0, 7] +I[2, 0, seven]",
             expect![[r#"
                 +I[7]
-                bad cannot cast string 'seven' to value of INT type: {"a":2,"b":0,"s":"seven"}"#]],
+                bad cannot cast 'seven' to INT: {"a":2,"b":0,"s":"seven"}"#]],
         );
     }
 

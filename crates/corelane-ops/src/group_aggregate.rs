@@ -18,7 +18,7 @@ use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
 use crate::aggregate::paged::{PAGE, Paged, with_pages};
-use crate::aggregate::{AggregateCall, describe};
+use crate::aggregate::{AggregateCall, describe, growth};
 use crate::bad_rows::BadRows;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
 
@@ -85,8 +85,13 @@ impl OperatorSpec for GroupAggregateSpec {
         let names: Vec<&str> = self.keys.iter().map(|key| self.input.field(*key).name().as_str()).collect();
         match self.phase {
             Phase::Local => StateBound::Bounded("groups of a few batches".to_owned()),
-            Phase::Single | Phase::Global if names.is_empty() => StateBound::Bounded("one group".to_owned()),
-            Phase::Single | Phase::Global => StateBound::Grows(format!("distinct values of {}", names.join(", "))),
+            Phase::Single | Phase::Global => {
+                let kept = self.calls.iter().filter_map(|call| call.keeps(&self.input, self.retracting));
+                match growth(&names, kept) {
+                    Some(growth) => StateBound::Grows(growth),
+                    None => StateBound::Bounded("one group".to_owned()),
+                }
+            }
         }
     }
 

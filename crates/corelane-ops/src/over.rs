@@ -13,7 +13,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use self::history::History;
 use self::keys::Keys;
 use self::pending::{Due, Pending};
 use self::pick::{Pick, Rule};
-use crate::aggregate::{Accumulators, AggregateCall, AggregateFunction, Step, accumulators};
+use crate::aggregate::{Accumulators, AggregateCall, AggregateFunction, Step, accumulators, growth};
 use crate::bad_rows::{BadRows, over_source};
 use crate::window_assign::milliseconds;
 
@@ -96,14 +96,13 @@ impl OperatorSpec for OverAggregateSpec {
     fn state(&self) -> StateBound {
         let name = |column: &usize| self.input.field(*column).name().as_str();
         let forgets = self.calls.iter().all(|call| call.forgets());
-        let remembered = self.calls.iter().flat_map(OverCall::remembered);
-        let mut names: Vec<&str> = self.partition.iter().filter(|_| !forgets).chain(remembered).map(name).collect();
-        let mut seen = HashSet::new();
-        names.retain(|name| seen.insert(*name));
-        match names.as_slice() {
-            [] if forgets => StateBound::Bounded("rows in frames and rows the watermark has not passed".to_owned()),
-            [] => StateBound::Bounded("frames, and rows the watermark has not passed".to_owned()),
-            names => StateBound::Grows(format!("distinct values of {}", names.join(", "))),
+        let keys: Vec<&str> = self.partition.iter().filter(|_| !forgets).map(name).collect();
+        match growth(&keys, self.calls.iter().filter_map(|call| call.keeps(&self.input))) {
+            Some(growth) => StateBound::Grows(growth),
+            None if self.time.is_some() => {
+                StateBound::Bounded("its frames, and the rows that the watermark has not passed".to_owned())
+            }
+            None => StateBound::Bounded("its frames".to_owned()),
         }
     }
 
@@ -123,11 +122,11 @@ impl OverCall {
         aggregates && matches!(self.frame, OverFrame::Range { preceding_ms: Some(_) })
     }
 
-    /// The columns whose different values are all kept, for ever.
-    fn remembered(&self) -> &[usize] {
+    /// What of all rows is kept for ever.
+    fn keeps(&self, input: &Schema) -> Option<String> {
         match &self.function {
-            OverFunction::Aggregate(call) if call.distinct && self.frame.preceding().is_none() => &call.arguments,
-            OverFunction::Aggregate(_) | OverFunction::RowNumber | OverFunction::Lag { .. } => &[],
+            OverFunction::Aggregate(call) if self.frame.preceding().is_none() => call.keeps(input, false),
+            OverFunction::Aggregate(_) | OverFunction::RowNumber | OverFunction::Lag { .. } => None,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::aggregate::call_set::{CallSet, state_fields};
 use crate::aggregate::changes::{Changes, Results, changes, emit, report, results};
 use crate::aggregate::group_table::GroupTable;
 use crate::aggregate::paged::{Paged, with_pages};
-use crate::aggregate::{AggregateCall, describe};
+use crate::aggregate::{AggregateCall, describe, growth};
 use crate::group_aggregate::Phase;
 use crate::local_aggregate::{LocalAggregate, LocalPlan};
 use crate::panes::Panes;
@@ -106,7 +106,12 @@ impl OperatorSpec for WindowAggregateSpec {
     fn state(&self) -> StateBound {
         StateBound::Bounded(match self.phase {
             Phase::Local => "groups of a few batches".to_owned(),
-            Phase::Single | Phase::Global => "keys of the windows open at once, freed by the watermark".to_owned(),
+            Phase::Single | Phase::Global => {
+                let kept = growth(&[], self.calls.iter().filter_map(|call| call.keeps(&self.input, false)));
+                let each = kept.map_or_else(String::new, |kept| format!(" each with {kept},"));
+                let freed_by = if self.time.is_some() { "the watermark" } else { "the clock" };
+                format!("keys of the windows open at once,{each} freed by {freed_by}")
+            }
         })
     }
 

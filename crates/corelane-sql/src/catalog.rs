@@ -42,14 +42,16 @@ pub enum ColumnSource {
     Physical(usize),
     /// An expression over the table's physical and metadata columns, and how it was written.
     Computed { expression: Box<Expr>, text: String },
-    /// What the source knows about the row: `file.path`.
-    Metadata(String),
+    /// What the source knows about the row: `file.path`. VIRTUAL is only shown: no one writes it.
+    Metadata { key: String, is_virtual: bool },
 }
 
 #[derive(Clone, Debug)]
 pub struct Column {
     pub field: FieldRef,
     pub source: ColumnSource,
+    /// Digits behind the second, where fewer are declared than the field's type holds.
+    pub digits: Option<u8>,
 }
 
 /// `WATERMARK FOR column AS expression`.
@@ -93,9 +95,9 @@ impl Table {
     }
 
     /// The columns that an `INSERT` writes.
-    pub fn writable(&self) -> Vec<FieldRef> {
+    pub fn writable(&self) -> Vec<&Column> {
         let physical = |column: &&Column| matches!(column.source, ColumnSource::Physical(_));
-        self.columns.iter().filter(physical).map(|column| column.field.clone()).collect()
+        self.columns.iter().filter(physical).collect()
     }
 
     /// # Errors

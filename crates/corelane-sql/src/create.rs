@@ -20,7 +20,7 @@ use crate::error::SqlError;
 use crate::parse::{
     ColumnDef, ColumnKind, CreateTable, CreateView, LikeClause, LikeFeature, LikeStrategy, WatermarkDef,
 };
-use crate::types::{arrow_type, declared_lengths};
+use crate::types::{arrow_type, declared_lengths, fewer_digits};
 
 /// The last part of a name; a longer one must name the one database there is.
 ///
@@ -214,8 +214,11 @@ fn find_connector(
 }
 
 fn physical_columns(schema: &SchemaRef) -> Vec<Column> {
-    let column =
-        |(index, field): (usize, &FieldRef)| Column { field: field.clone(), source: ColumnSource::Physical(index) };
+    let column = |(index, field): (usize, &FieldRef)| Column {
+        field: field.clone(),
+        source: ColumnSource::Physical(index),
+        digits: None,
+    };
     schema.fields().iter().enumerate().map(column).collect()
 }
 
@@ -245,19 +248,20 @@ fn add_columns(
                     .iter()
                     .filter(|column| matches!(column.source, ColumnSource::Physical(_)))
                     .count();
-                declaration
-                    .columns
-                    .push(Column { field: field(data_type, !not_null)?, source: ColumnSource::Physical(physical) });
+                let source = ColumnSource::Physical(physical);
+                let digits = fewer_digits(data_type);
+                declaration.columns.push(Column { field: field(data_type, !not_null)?, source, digits });
                 let mut lengths = Vec::new();
                 declared_lengths(name, data_type, &mut lengths);
                 let noted = |(path, length): (String, u64)| (format!("{LENGTH_KEY}{path}"), length.to_string());
                 declaration.metadata.extend(lengths.into_iter().map(noted));
             }
-            ColumnKind::Metadata { data_type, not_null, from, is_virtual: _ } => {
+            ColumnKind::Metadata { data_type, not_null, from, is_virtual } => {
                 let key = from.clone().unwrap_or_else(|| name.clone());
                 let field = field(data_type, !not_null)?;
                 check_metadata(&key, &field, backing).map_err(|error| error.at(Some(definition.span)))?;
-                declaration.columns.push(Column { field, source: ColumnSource::Metadata(key) });
+                let source = ColumnSource::Metadata { key, is_virtual: *is_virtual };
+                declaration.columns.push(Column { field, source, digits: fewer_digits(data_type) });
             }
             ColumnKind::Computed { expr, text, .. } => {
                 computed.push((declaration.columns.len() + computed.len(), definition, (expr, text)))
@@ -274,7 +278,7 @@ fn add_columns(
             field = with_time(&field, TIME_PROCESSING);
         }
         let source = ColumnSource::Computed { expression: Box::new(bound), text: text.clone() };
-        let column = Column { field: Arc::new(field), source };
+        let column = Column { field: Arc::new(field), source, digits: None };
         declaration.columns.insert(index.min(declaration.columns.len()), column);
     }
     Ok(())
@@ -295,7 +299,7 @@ fn computed_hint(error: SqlError, columns: &[ColumnDef]) -> SqlError {
     }
 }
 
-/// What a source knows of its rows is only ever read, so VIRTUAL or not makes no difference.
+/// What a source knows of its rows is only ever read, VIRTUAL or not.
 fn check_metadata(key: &str, field: &Field, backing: &Backing) -> Result<(), SqlError> {
     let (what, known) = match backing {
         Backing::Connector(connector) => (format!("connector '{}'", connector.name()), connector.metadata()),
@@ -430,7 +434,7 @@ fn inherited(catalog: &Catalog, like: &LikeClause) -> Result<Declaration, SqlErr
         let keep = match column.source {
             ColumnSource::Physical(_) => true,
             ColumnSource::Computed { .. } => included(LikeFeature::Generated),
-            ColumnSource::Metadata(_) => included(LikeFeature::Metadata),
+            ColumnSource::Metadata { .. } => included(LikeFeature::Metadata),
         };
         if keep {
             // What is the time is for the watermark to say, if it is taken over or declared anew.
@@ -522,13 +526,15 @@ pub fn describe_table(table: &Table) -> Vec<[String; 6]> {
         let extras = match &column.source {
             ColumnSource::Physical(_) => String::new(),
             ColumnSource::Computed { text, .. } => format!("AS {text}"),
-            ColumnSource::Metadata(key) if key == name => "METADATA".to_owned(),
-            ColumnSource::Metadata(key) => format!("METADATA FROM '{key}'"),
+            ColumnSource::Metadata { key, is_virtual } => {
+                let from = if key == name { String::new() } else { format!(" FROM '{key}'") };
+                format!("METADATA{from}{}", if *is_virtual { " VIRTUAL" } else { "" })
+            }
         };
         let watermark = table.watermark.as_ref().filter(|watermark| watermark.column == index);
         [
             name.clone(),
-            described_type(&column.field),
+            described_type(&column.field, column.digits),
             // The columns of a key are never null.
             (column.field.is_nullable() && !is_key).to_string().to_uppercase(),
             if is_key { format!("PRI({})", keys.join(", ")) } else { String::new() },
@@ -545,13 +551,17 @@ pub fn describe_view(view: &View, schema: &Schema) -> Vec<[String; 6]> {
     let row = |(field, name): (&FieldRef, Option<&String>)| {
         let nullable = field.is_nullable().to_string().to_uppercase();
         let none = String::new;
-        [name.unwrap_or(field.name()).clone(), described_type(field), nullable, none(), none(), none()]
+        [name.unwrap_or(field.name()).clone(), described_type(field, None), nullable, none(), none(), none()]
     };
     schema.fields().iter().zip(names).map(row).collect()
 }
 
-fn described_type(field: &Field) -> String {
-    let name = sql_type(field.data_type());
+fn described_type(field: &Field, digits: Option<u8>) -> String {
+    let mut name = sql_type(field.data_type());
+    if let Some(digits) = digits {
+        let held = name.find('(').unwrap_or(name.len());
+        name.replace_range(held.., &format!("({digits})"));
+    }
     match field.data_type() {
         DataType::Timestamp(_, _) if is_event_time(field) => format!("{name} *ROWTIME*"),
         DataType::Timestamp(_, _) if is_processing_time(field) => format!("{name} *PROCTIME*"),

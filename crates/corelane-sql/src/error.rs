@@ -157,9 +157,40 @@ impl SqlError {
 }
 
 fn draw(sql: &str, span: Span, out: &mut String) {
+    let span = closed(sql, span);
     if let Some(line) = sql.split('\n').nth(span.start.line.saturating_sub(1) as usize) {
         draw_line(line, span, out);
     }
+}
+
+/// The span with the brackets that close what is opened in it: the syntax tree keeps no place of theirs.
+fn closed(sql: &str, span: Span) -> Span {
+    let Range { start, end } = span.bytes(sql);
+    let mut open: usize = 0;
+    let mut quote = None;
+    for character in sql[start..end].chars() {
+        match (quote, character) {
+            (Some(other), _) if other != character => {}
+            (Some(_), _) => quote = None,
+            (None, '\'' | '`' | '"') => quote = Some(character),
+            (None, '(' | '[') => open += 1,
+            (None, ')' | ']') => open = open.saturating_sub(1),
+            (None, _) => {}
+        }
+    }
+    let mut end = span.end;
+    for character in sql[end.byte(sql)..].chars() {
+        match character {
+            _ if open == 0 => break,
+            ')' | ']' => {
+                open -= 1;
+                end.column += 1;
+            }
+            ' ' | '\t' => end.column += 1,
+            _ => break,
+        }
+    }
+    Span { end: if open == 0 { end } else { span.end }, ..span }
 }
 
 /// Draws one source line and the carets below it, both cut to the columns around the fault.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use corelane_stream::{ChangelogMode, Dataflow, SinkSpec, sql_type};
 use datafusion_common::{Column, ExprSchema};
+use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::{Cast, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
-use sqlparser::ast::Query;
+use sqlparser::ast::{Query, SelectItem, SetExpr};
 
-use crate::bind::{Functions, bind_casts, bind_query, blame, not_null, sql_error};
-use crate::catalog::{Catalog, Relation, Table, closest};
+use crate::bind::{CAST_TO_DIGITS, Functions, bind_casts, bind_query, blame, not_null, sql_error};
+use crate::catalog::{Catalog, Column as CatalogColumn, Relation, Table, closest};
 use crate::create::simple_name;
-use crate::error::SqlError;
+use crate::error::{Span, SqlError, span_of};
 use crate::lower::{self, LowerOptions, Lowering, physical_schema};
 use crate::parse::{Emit, Insert};
 
@@ -190,7 +191,7 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
         ))
         .with_hint(format!(
             "it takes {}",
-            targets.iter().map(|index| writable[*index].name().as_str()).collect::<Vec<_>>().join(", ")
+            targets.iter().map(|index| writable[*index].field.name().as_str()).collect::<Vec<_>>().join(", ")
         ))
         .at(Some(insert.span)));
     }
@@ -198,11 +199,13 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
     let required = |field: &FieldRef| !field.is_nullable() || keys.contains(field.name());
     let mut without_nulls = Vec::new();
     let mut columns: Vec<Option<Expr>> = vec![None; writable.len()];
-    for (column, target) in given.into_iter().zip(targets) {
-        let field = &writable[target];
+    for (place, (column, target)) in given.into_iter().zip(targets).enumerate() {
+        let field = &writable[target].field;
         let found =
             ExprSchema::field_from_column(plan.schema().as_ref(), &column).map_err(sql_error)?.data_type().clone();
-        let column = fitted_column(column, &found, field).map_err(|error| error.at(Some(insert.span)))?;
+        let column = fitted_column(column, &found, field)
+            .map_err(|error| error.at(item_span(&insert.query, place)).at(Some(insert.span)))?;
+        let column = with_digits(column, writable[target].digits, planner.functions);
         let column = bind_casts(column, plan.schema(), planner.functions).map_err(sql_error)?;
         columns[target] = Some(if !required(field) || !column.nullable(plan.schema()).map_err(sql_error)? {
             column
@@ -213,13 +216,14 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
             not_null(column, table.name(), field.name())
         });
     }
-    let missing = columns.iter().zip(&writable).find(|(column, field)| column.is_none() && required(field));
+    let fields = writable.iter().map(|column| &column.field);
+    let missing = columns.iter().zip(fields.clone()).find(|(column, field)| column.is_none() && required(field));
     if let Some((_, field)) = missing {
         return Err(SqlError::new(format!("column {:?} is NOT NULL, and the INSERT gives it no value", field.name()))
             .with_hint("name it among the columns")
             .at_node(&insert.table));
     }
-    let columns = columns.into_iter().zip(&writable).map(|(column, field)| match column {
+    let columns = columns.into_iter().zip(fields).map(|(column, field)| match column {
         Some(column) => column.alias(field.name()),
         None => Expr::Cast(Cast::new(Box::new(lit(datafusion_common::ScalarValue::Null)), field.data_type().clone()))
             .alias(field.name()),
@@ -231,18 +235,31 @@ fn fitted(plan: LogicalPlan, insert: &Insert, table: &Table, planner: &Planner<'
     builder.project(columns).and_then(LogicalPlanBuilder::build).map_err(sql_error)
 }
 
-fn targets(insert: &Insert, writable: &[FieldRef], table: &Table) -> Result<Vec<usize>, SqlError> {
+/// Where a column of a query's result is written, if each has its place in one SELECT.
+fn item_span(query: &Query, place: usize) -> Option<Span> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let expression = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } => {
+            Some(span_of(expression))
+        }
+        _ => None,
+    };
+    let spans: Vec<Option<Span>> = select.projection.iter().map(expression).collect::<Option<_>>()?;
+    spans.get(place).copied().flatten()
+}
+
+fn targets(insert: &Insert, writable: &[&CatalogColumn], table: &Table) -> Result<Vec<usize>, SqlError> {
     if insert.columns.is_empty() {
         return Ok((0..writable.len()).collect());
     }
     let mut targets = Vec::with_capacity(insert.columns.len());
     for column in &insert.columns {
-        let found = writable.iter().position(|field| *field.name() == column.value);
+        let found = writable.iter().position(|known| *known.field.name() == column.value);
         match found {
             Some(index) if !targets.contains(&index) => targets.push(index),
             Some(_) => return Err(SqlError::new(format!("column {:?} is given twice", column.value)).at_ident(column)),
             None => {
-                let known = writable.iter().map(|field| field.name().as_str());
+                let known = writable.iter().map(|known| known.field.name().as_str());
                 let mut error =
                     SqlError::new(format!("table {:?} has no column {:?} to insert into", table.name(), column.value));
                 if let Some(close) = closest(&column.value, known) {
@@ -265,13 +282,24 @@ fn fitted_column(column: Column, found: &DataType, field: &FieldRef) -> Result<E
     if fits(found, wanted) {
         return Ok(Expr::Cast(Cast::new(Box::new(expression), wanted.clone())));
     }
+    let (found, wanted) = (sql_type(found), sql_type(wanted));
+    let what = if name.starts_with("EXPR$") { ".." } else { &name };
+    let hint = format!("CAST({what} AS {wanted}) if that is meant");
     Err(SqlError::new(format!(
-        "column {name:?} of the query is a {} and column {:?} of the table a {}",
-        sql_type(found),
-        field.name(),
-        sql_type(wanted)
+        "column {name:?} of the query is of type {found}, and column {:?} of the table of type {wanted}",
+        field.name()
     ))
-    .with_hint(format!("CAST({name} AS {}) if that is meant", sql_type(wanted))))
+    .with_hint(hint))
+}
+
+/// A time with no more digits behind its second than its column has.
+fn with_digits(column: Expr, digits: Option<u8>, functions: &Functions) -> Expr {
+    match (digits, functions.scalar(CAST_TO_DIGITS)) {
+        (Some(digits), Some(cast)) => {
+            Expr::ScalarFunction(ScalarFunction::new_udf(cast, vec![column, lit(i64::from(digits))]))
+        }
+        _ => column,
+    }
 }
 
 /// Flink's implicit casts into a sink: within a family of types, never from text to a number, nor from a
@@ -294,6 +322,7 @@ fn fits(found: &DataType, wanted: &DataType) -> bool {
         (found, wanted) if number(found, wanted) => true,
         (found, wanted) if time(found) && time(wanted) => true,
         (T::Date32, wanted) if time(wanted) => true,
+        (T::Timestamp(_, None), T::Date32 | T::Time32(_)) => true,
         (T::Struct(from), T::Struct(to)) => {
             from.len() == to.len() && from.iter().zip(to).all(|(from, to)| fits_or_is(from, to))
         }

@@ -65,6 +65,16 @@ fn of_fields(one: &FieldRef, other: &FieldRef) -> Option<FieldRef> {
     Some(Arc::new(Field::new(one.name(), common, one.is_nullable() || other.is_nullable())))
 }
 
+/// Whether values of a type are less or greater than one another: those with a MAP or a MULTISET in them are not.
+pub(crate) fn has_order(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(_, _) => false,
+        DataType::List(item) => has_order(item.data_type()),
+        DataType::Struct(fields) => fields.iter().all(|field| has_order(field.data_type())),
+        _ => true,
+    }
+}
+
 /// Whether a value of one type may stand where one of another is wanted, by Flink's implicit casts. An integer
 /// may for a narrower one: literals are wide until their types are settled.
 pub(crate) fn goes_into(given: &DataType, wanted: &DataType) -> bool {

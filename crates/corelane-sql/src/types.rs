@@ -123,6 +123,19 @@ pub(crate) fn declared_lengths(path: &str, data_type: &DataType, lengths: &mut V
     lengths.extend(length.map(|length| (path.to_owned(), length)));
 }
 
+/// The digits behind the second of a declared type, where the Arrow type that holds it has more.
+pub(crate) fn fewer_digits(data_type: &DataType) -> Option<u8> {
+    let digits = match data_type {
+        DataType::Timestamp(digits, _) => *digits,
+        DataType::Time(digits, _) => Some(digits.unwrap_or(0)),
+        DataType::Custom(name, modifiers) if name.to_string().eq_ignore_ascii_case(TIMESTAMP_LTZ) => {
+            modifiers.first().and_then(|digits| digits.parse().ok())
+        }
+        _ => None,
+    };
+    digits.filter(|digits| matches!(digits, 0..=2 | 4 | 5 | 7 | 8)).and_then(|digits| u8::try_from(digits).ok())
+}
+
 fn decimal(info: ExactNumberInfo) -> Result<ArrowType, SqlError> {
     let (precision, scale) = match info {
         ExactNumberInfo::None => (10, 0),

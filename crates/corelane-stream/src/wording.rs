@@ -37,8 +37,31 @@ const TYPE_NAMES: [(&str, &str); 15] = [
 ];
 
 /// A message in which types are called as SQL calls them, and literals stand without their types:
-/// `Decimal128(20, 0)` is `DECIMAL(20, 0)`, and `Int64(1)` is `1`.
+/// `Decimal128(20, 0)` is `DECIMAL(20, 0)`, and `Int64(1)` is `1`. A cast that failed is told in SQL's words.
 pub fn with_sql_types(message: &str) -> String {
+    let named = types_as_sql(message);
+    failed_cast(&named).unwrap_or(named)
+}
+
+/// What Arrow's kernels say of a value that they cannot cast.
+fn failed_cast(message: &str) -> Option<String> {
+    if let Some(rest) = message.strip_prefix(['E', 'e']) {
+        let (value, _) = rest.strip_prefix("rror parsing timestamp from ")?.rsplit_once(": ")?;
+        return Some(format!("cannot cast {value} to TIMESTAMP"));
+    }
+    let rest = message.strip_prefix(['C', 'c'])?;
+    if let Some(rest) = rest.strip_prefix("annot cast string ").or_else(|| rest.strip_prefix("annot cast value ")) {
+        let (value, wanted) = rest.strip_suffix(" type")?.rsplit_once(" to value of ")?;
+        return Some(format!("cannot cast {value} to {wanted}"));
+    }
+    let (value, wanted) = match rest.strip_prefix("annot cast to ") {
+        Some(rest) => rest.split_once(". Overflowing on ").map(|(wanted, value)| (value, wanted))?,
+        None => rest.strip_prefix("an't cast value ")?.rsplit_once(" to type ")?,
+    };
+    Some(format!("{value} is out of the range of {wanted}"))
+}
+
+fn types_as_sql(message: &str) -> String {
     let mut out = String::with_capacity(message.len());
     let mut rest = message;
     while !rest.is_empty() {
@@ -47,8 +70,10 @@ pub fn with_sql_types(message: &str) -> String {
         let (word, after) = rest.split_at(word_ends);
         let after = match argument(after) {
             Some((argument, behind)) if is_type_name(word) => {
-                match rest[..rest.len() - behind.len()].parse::<DataType>() {
+                let whole = &rest[..rest.len() - behind.len()];
+                match whole.parse::<DataType>() {
                     Ok(data_type) => out.push_str(&sql_type(&data_type)),
+                    Err(_) if NESTED.contains(&word) => out.push_str(whole),
                     Err(_) => out.push_str(&literal(argument)),
                 }
                 behind
@@ -66,8 +91,12 @@ pub fn with_sql_types(message: &str) -> String {
     out
 }
 
+/// Arrow's types that hold others.
+const NESTED: [&str; 3] = ["List", "Struct", "Map"];
+
 fn is_type_name(word: &str) -> bool {
-    TYPE_NAMES.iter().any(|(arrow, _)| *arrow == word) || ["Timestamp", "Time32", "Interval"].contains(&word)
+    let plain = TYPE_NAMES.iter().any(|(arrow, _)| *arrow == word);
+    plain || NESTED.contains(&word) || ["Timestamp", "Time32", "Interval"].contains(&word)
 }
 
 /// What stands in the parentheses at the start of a text, and what stands behind them.
@@ -115,6 +144,18 @@ mod tests {
         assert_eq!(with_sql_types("CAST(a AS Timestamp(ms))"), "CAST(a AS TIMESTAMP(3))");
         assert_eq!(with_sql_types(r#"a Timestamp(µs, "UTC") or Time32(ms)"#), "a TIMESTAMP_LTZ(6) or TIME(3)");
         assert_eq!(with_sql_types("Interval(MonthDayNano)"), "INTERVAL DAY TO SECOND");
+    }
+
+    #[test]
+    fn casts_that_failed() {
+        let told = "Cannot cast string 'to value of x' to value of Int32 type";
+        assert_eq!(with_sql_types(told), "cannot cast 'to value of x' to INT");
+        assert_eq!(with_sql_types("Can't cast value 300 to type Int8"), "300 is out of the range of TINYINT");
+        let overflow = "Cannot cast to Decimal128(3, 1). Overflowing on 1e40";
+        assert_eq!(with_sql_types(overflow), "1e40 is out of the range of DECIMAL(3, 1)");
+        let time = "Error parsing timestamp from 'abc': timestamp must contain at least 10 characters";
+        assert_eq!(with_sql_types(time), "cannot cast 'abc' to TIMESTAMP");
+        assert_eq!(with_sql_types("error of another kind"), "error of another kind");
     }
 
     #[test]

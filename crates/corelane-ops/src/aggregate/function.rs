@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, FieldRef, Schema};
 use corelane_stream::sql_type::multiset_type;
-use corelane_stream::{Error, Result};
+use corelane_stream::{Error, Result, sql_type};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AggregateFunction {
@@ -139,12 +139,16 @@ impl AggregateFunction {
         use DataType as T;
         let argument = arguments.first();
         let refuse = |takes: &str| {
-            let given = argument.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            let given = argument.map_or_else(|| "nothing".to_owned(), sql_type);
             Err(Error::invalid(format!("{} takes {takes}, not {given}", self.name())))
         };
         match self {
             F::Count | F::ApproxCountDistinct => Ok(T::Int64),
-            F::Min | F::Max | F::FirstValue | F::LastValue => match argument {
+            F::Min | F::Max => match argument {
+                Some(T::List(_) | T::Map(_, _) | T::Struct(_)) | None => refuse("a value that has an order"),
+                Some(argument) => Ok(argument.clone()),
+            },
+            F::FirstValue | F::LastValue => match argument {
                 Some(argument) => Ok(argument.clone()),
                 None => refuse("an argument"),
             },
@@ -217,6 +221,25 @@ impl AggregateCall {
         !self.distinct
     }
 
+    /// What of all its rows a group keeps, for `EXPLAIN`; `retracting` if rows may be taken away. `None` if that
+    /// does not grow with the rows.
+    pub fn keeps(&self, input: &Schema, retracting: bool) -> Option<String> {
+        use AggregateFunction as F;
+        let kept = match &self.function {
+            F::ListAgg { .. } if !self.distinct => "all values",
+            F::FirstValue | F::LastValue if retracting => "all values",
+            F::ListAgg { .. } | F::Collect => "distinct values",
+            F::Min | F::Max | F::ApproxCountDistinct if retracting => "distinct values",
+            F::Min | F::Max | F::ApproxCountDistinct | F::FirstValue | F::LastValue => return None,
+            F::Count | F::Sum | F::Avg | F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp if self.distinct => {
+                "distinct values"
+            }
+            F::Count | F::Sum | F::Avg | F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp => return None,
+        };
+        let names: Vec<&str> = self.arguments.iter().map(|column| input.field(*column).name().as_str()).collect();
+        Some(format!("{kept} of {}", names.join(", ")))
+    }
+
     /// The call as a user would write it: `COUNT(DISTINCT user)`.
     pub fn describe(&self, input: &Schema) -> String {
         let names = |columns: &[usize]| {
@@ -226,6 +249,23 @@ impl AggregateCall {
         let distinct = if self.distinct { "DISTINCT " } else { "" };
         let filter = self.filter.map(|filter| format!(" FILTER (WHERE {})", input.field(filter).name()));
         format!("{}({distinct}{arguments}){}", self.function.name(), filter.unwrap_or_default())
+    }
+}
+
+/// What a state grows with: values of its keys, and for each of them what its calls keep. `None` if with nothing.
+pub(crate) fn growth(keys: &[&str], kept: impl IntoIterator<Item = String>) -> Option<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for kept in kept {
+        if !distinct.contains(&kept) {
+            distinct.push(kept);
+        }
+    }
+    let (keys, kept) = (keys.join(", "), distinct.join(" and "));
+    match (keys.is_empty(), kept.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(kept),
+        (false, true) => Some(format!("distinct values of {keys}")),
+        (false, false) => Some(format!("distinct values of {keys}, each with {kept}")),
     }
 }
 

@@ -27,6 +27,6 @@ mod wide;
 
 pub use accumulators::Accumulators;
 pub use choice::accumulators;
-pub(crate) use function::describe;
 pub use function::{AGGREGATES, AggregateCall, AggregateDef, AggregateFunction};
+pub(crate) use function::{describe, growth};
 pub use slide::{At, Step};

@@ -283,3 +283,24 @@ proptest! {
         prop_assert_eq!(folded(&out), expected);
     }
 }
+
+#[test]
+fn plans_say_what_is_kept() {
+    let bound = |keys: &[usize], calls: &[(F, &[usize])], phase| {
+        spec("k STRING, v BIGINT, s STRING", keys, calls, phase).state().to_string()
+    };
+    let listagg = || F::ListAgg { separator: ",".to_owned() };
+    let (append, retract) = (Phase::Global, Phase::Single);
+    expect!["bounded by one group"].assert_eq(&bound(&[], &[(F::Sum, &[1]), (F::Min, &[1])], append));
+    expect!["grows with distinct values of v"].assert_eq(&bound(&[], &[(F::Sum, &[1]), (F::Min, &[1])], retract));
+    expect!["grows with all values of s and distinct values of v"].assert_eq(&bound(
+        &[],
+        &[(listagg(), &[2]), (F::Collect, &[1])],
+        append,
+    ));
+    expect!["grows with distinct values of k, each with all values of v"].assert_eq(&bound(
+        &[0],
+        &[(F::FirstValue, &[1])],
+        retract,
+    ));
+}

@@ -189,6 +189,19 @@ fn plans_show_partition_order_and_calls() {
     expect!["grows with distinct values of k"].assert_eq(&spec.state().to_string());
 }
 
+#[test]
+fn plans_say_what_is_kept() {
+    let state = |calls| spec(calls).state().to_string();
+    expect!["grows with distinct values of k, each with all values of s"].assert_eq(&state(vec![aggregate(
+        "listagg",
+        Some("s"),
+        ALL_ROWS,
+    )]));
+    expect!["grows with distinct values of k"].assert_eq(&state(vec![aggregate("listagg", Some("s"), rows(9))]));
+    expect!["bounded by its frames, and the rows that the watermark has not passed"]
+        .assert_eq(&state(vec![aggregate("listagg", Some("s"), range(9))]));
+}
+
 #[derive(Clone, Debug)]
 struct Row {
     key: u8,

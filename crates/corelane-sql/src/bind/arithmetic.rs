@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion_common::{DFSchema, Result};
+use corelane_stream::sql_type;
+use datafusion_common::{DFSchema, DataFusionError, Result};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, ScalarUDF};
 
 use super::context::Functions;
+use crate::error::SqlError;
 use crate::supertype::{exact_digits, is_decimal};
 
 /// Digits of a BIGINT.
@@ -28,6 +30,7 @@ pub(super) fn arithmetic(operation: BinaryExpr, schema: &DFSchema, functions: &F
         _ => return Ok(Expr::BinaryExpr(operation)),
     };
     let (left, right) = (operation.left.get_type(schema)?, operation.right.get_type(schema)?);
+    check_times(&operation, &left, &right)?;
     if !is_decimal(&left) && !is_decimal(&right) {
         return Ok(Expr::BinaryExpr(operation));
     }
@@ -53,6 +56,20 @@ pub(super) fn arithmetic(operation: BinaryExpr, schema: &DFSchema, functions: &F
     // It has no type for a product of more than 38 digits after the point.
     let same = plain.get_type(schema).is_ok_and(|found| called.get_type(schema).is_ok_and(|wanted| wanted == found));
     Ok(if same { plain } else { called })
+}
+
+/// Times go with intervals alone. DataFusion takes numbers for days, and has differences of times.
+fn check_times(operation: &BinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
+    let is_time = |side: &DataType| matches!(side, DataType::Date32 | DataType::Time32(_) | DataType::Timestamp(_, _));
+    let hint = match (is_time(left), is_time(right)) {
+        (true, true) => "TIMESTAMPDIFF(SECOND, from, to) is the time between two",
+        (true, false) if right.is_numeric() => "write an INTERVAL, as in t + INTERVAL '1' DAY",
+        (false, true) if left.is_numeric() => "write an INTERVAL, as in t + INTERVAL '1' DAY",
+        _ => return Ok(()),
+    };
+    let (left, right) = (sql_type(left), sql_type(right));
+    let error = SqlError::new(format!("{} does not go with {left} and {right}", operation.op)).with_hint(hint);
+    Err(DataFusionError::External(Box::new(error)))
 }
 
 fn call(function: Arc<ScalarUDF>, operation: &BinaryExpr) -> Expr {

@@ -19,6 +19,7 @@ use datafusion_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs, ScalarUDF,
 };
 
+use super::constants::failing;
 use super::context::Functions;
 use super::literals::check_constant;
 use super::nested_cast::{is_nested, nested_cast};
@@ -66,8 +67,10 @@ fn rewrite_with(
     zone: Option<Zone>,
 ) -> Result<Transformed<Expr>> {
     expression.transform_up(|expression| {
-        if let Expr::BinaryExpr(operation) = &expression {
-            check_constant(operation, schema)?;
+        if let Expr::BinaryExpr(operation) = &expression
+            && let Err(error) = check_constant(operation, schema)
+        {
+            return Ok(Transformed::yes(failing(error, expression.get_type(schema)?)));
         }
         if let Expr::Negative(inner) = &expression {
             let data_type = inner.get_type(schema)?;
@@ -76,7 +79,9 @@ fn rewrite_with(
             }
             let zero = Box::new(Expr::Literal(ScalarValue::new_zero(&data_type)?, None));
             let difference = BinaryExpr::new(zero, Operator::Minus, inner.clone());
-            check_constant(&difference, schema)?;
+            if let Err(error) = check_constant(&difference, schema) {
+                return Ok(Transformed::yes(failing(error, data_type)));
+            }
             if matches!(inner.as_ref(), Expr::Literal(_, _)) {
                 return Ok(Transformed::no(expression));
             }
@@ -100,7 +105,13 @@ fn rewrite_with(
             return Ok(Transformed::yes(text));
         }
         match leaf_cast(&given, wanted, zone, cast, safe) {
-            None => Ok(Transformed::no(expression)),
+            None => match inner.as_ref() {
+                Expr::Literal(value, _) if !safe => match value.cast_to(wanted) {
+                    Ok(_) => Ok(Transformed::no(expression)),
+                    Err(error) => Ok(Transformed::yes(failing(error, wanted.clone()))),
+                },
+                _ => Ok(Transformed::no(expression)),
+            },
             // A constant is written as any other value.
             Some(function) if is_text(wanted) => {
                 let call = ScalarFunction::new_udf(function, vec![inner.as_ref().clone()]);
@@ -128,12 +139,10 @@ pub(super) fn leaf_cast(
     (is_text(wanted) && !is_text(given) && !given.is_null()).then(|| Arc::clone(to_text))
 }
 
-/// A call of the function; of a constant what it gives, and a constant that cannot be cast is an error of the statement.
+/// A call of the function; of a constant what it gives, if it can be cast.
 fn cast_by(function: Arc<ScalarUDF>, inner: &Expr, wanted: &DataType) -> Result<Transformed<Expr>> {
-    let Expr::Literal(value, metadata) = inner else {
-        let call = ScalarFunction::new_udf(function, vec![inner.clone()]);
-        return Ok(Transformed::yes(Expr::ScalarFunction(call)));
-    };
+    let called = |function| Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![inner.clone()]));
+    let Expr::Literal(value, metadata) = inner else { return Ok(Transformed::yes(called(function))) };
     let field = |data_type: &DataType| Arc::new(Field::new("", data_type.clone(), true));
     let cast = function.invoke_with_args(ScalarFunctionArgs {
         args: vec![ColumnarValue::Scalar(value.clone())],
@@ -141,7 +150,8 @@ fn cast_by(function: Arc<ScalarUDF>, inner: &Expr, wanted: &DataType) -> Result<
         number_rows: 1,
         return_field: field(wanted),
         config_options: Arc::new(ConfigOptions::default()),
-    })?;
+    });
+    let Ok(cast) = cast else { return Ok(Transformed::yes(called(function))) };
     let cast = ScalarValue::try_from_array(&cast.into_array(1)?, 0)?;
     Ok(Transformed::yes(Expr::Literal(cast, metadata.clone())))
 }

@@ -8,6 +8,7 @@ mod arithmetic;
 mod blame;
 mod cast_rules;
 mod casts;
+mod constants;
 mod context;
 mod expressions;
 mod guarded_columns;
@@ -26,6 +27,7 @@ mod time_cast;
 mod unify;
 mod window_functions;
 mod window_node;
+mod wording;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -46,7 +48,9 @@ use datafusion_optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggrega
 use datafusion_optimizer::simplify_expressions::{ExprSimplifier, SimplifyExpressions};
 use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
-use sqlparser::ast::{self, Query, visit_expressions, visit_relations};
+use sqlparser::ast::{
+    self, Query, SelectItem, SelectItemQualifiedWildcardKind, Visit, Visitor, visit_expressions, visit_relations,
+};
 use sqlparser::tokenizer::{Location, Span as ParserSpan};
 
 pub(crate) use aggregates::aggregate_function;
@@ -58,6 +62,7 @@ pub(crate) use self::blame::{blame, with_ints};
 pub(crate) use self::casts::rewrite_expression as bind_casts;
 pub(crate) use self::guards::guarded;
 pub(crate) use self::not_null::not_null;
+pub(crate) use self::rewrite::CAST_TO_DIGITS;
 use self::rewrite::rewrite_expression;
 use crate::catalog::Catalog;
 use crate::error::{Span, SqlError, span_of};
@@ -87,8 +92,9 @@ fn bound(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<Logi
     let plan = BindContext::new(catalog, functions).plan_query(query)?;
     cast_rules::check_plan(&plan)?;
     let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
-    let plan = guards::guard_filtered(casts::rewrite_plan(plan, functions)?)?;
-    optimize(guarded_columns::guard_columns(plan)?)
+    let plan = casts::rewrite_plan(plan, functions)?;
+    constants::check_plan(&plan)?;
+    optimize(guarded_columns::guard_columns(guards::guard_filtered(plan)?)?)
 }
 
 /// Finds the name that an error speaks of in the query's text.
@@ -107,6 +113,9 @@ fn locate(error: SqlError, query: &Query) -> SqlError {
         ControlFlow::Continue(())
     });
     if span.is_none() {
+        span = place_of_star(query, &error);
+    }
+    if span.is_none() {
         let _ = visit_expressions(query, |expression| {
             if let ast::Expr::Function(function) = expression
                 && quoted.iter().any(|word| function.name.to_string().eq_ignore_ascii_case(word))
@@ -118,6 +127,29 @@ fn locate(error: SqlError, query: &Query) -> SqlError {
         });
     }
     error.at(span)
+}
+
+/// The star of a table that is not there.
+fn place_of_star(query: &Query, error: &SqlError) -> Option<Span> {
+    struct Stars<'a> {
+        table: &'a str,
+    }
+    impl Visitor for Stars<'_> {
+        type Break = Option<Span>;
+
+        fn pre_visit_select(&mut self, select: &ast::Select) -> ControlFlow<Option<Span>> {
+            for item in &select.projection {
+                if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item
+                    && name.to_string() == self.table
+                {
+                    return ControlFlow::Break(span_of(name));
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let table = error.message.strip_prefix("there is no table ")?.strip_suffix(" in FROM")?;
+    query.visit(&mut Stars { table }).break_value().flatten()
 }
 
 /// Binds one expression over a table's columns, as in a computed column or a watermark.
@@ -152,6 +184,7 @@ fn coerce(expression: Expr, schema: &DFSchema, functions: &Functions) -> Result<
     let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
     let simplifier = ExprSimplifier::new(context);
     let coerced = casts::rewrite_expression(simplifier.coerce(expression, schema)?, schema, functions)?;
+    constants::check(&coerced)?;
     simplifier.simplify(coerced)
 }
 
@@ -194,7 +227,7 @@ pub(crate) fn sql_error(error: DataFusionError) -> SqlError {
         let alike = valid_fields.iter().find(|known| known.name.eq_ignore_ascii_case(&field.name));
         found.hint = alike.map(|known| format!("did you mean {}? Names are case-sensitive", known.name));
     }
-    found
+    wording::in_sql_words(found)
 }
 
 /// Takes over what DataFusion has to say beyond its message: a shorter one, and suggestions.
@@ -242,7 +275,7 @@ fn parser_span(span: datafusion_common::Span) -> Option<Span> {
 }
 
 fn clean_message(message: &str) -> String {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 11] = [
         "Error during planning: ",
         "Schema error: ",
         "This feature is not implemented: ",
@@ -252,6 +285,8 @@ fn clean_message(message: &str) -> String {
         "Internal error: ",
         "Arrow error: ",
         "Cast error: ",
+        "Compute error: ",
+        "Invalid argument error: ",
     ];
     let mut rest = message;
     while let Some(shorter) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {

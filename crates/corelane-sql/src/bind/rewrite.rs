@@ -22,8 +22,8 @@ use super::relation::{GroupWindow, WindowRelations};
 use super::unify::mark;
 use super::{WINDOW_END, WINDOW_START, WINDOW_TIME};
 use crate::error::SqlError;
-use crate::parse::{TIMESTAMP_LTZ, interval_value};
-use crate::types::DECIMAL_PRECISION_MAX;
+use crate::parse::{interval_as_written, interval_value};
+use crate::types::{DECIMAL_PRECISION_MAX, fewer_digits};
 
 /// Rewrites a whole query; group windows are left with `windows` under the names put in FROM.
 pub(super) fn rewrite_query(query: &mut Query, windows: &WindowRelations) -> Result<(), SqlError> {
@@ -86,7 +86,7 @@ impl VisitorMut for Rewriter<'_> {
                 cut_digits(expression);
             }
             Expr::TypedString(literal) => fit_timestamp(literal),
-            Expr::Interval(literal) if has_qualifier(literal) => return stopped(simplify_interval(literal)),
+            Expr::Interval(literal) => return stopped(simplify_interval(literal)),
             Expr::Like { .. } | Expr::SimilarTo { .. } => return stopped(patterns::rewrite(expression)),
             Expr::Value(_) => plain_literal(expression),
             Expr::CompoundFieldAccess { root, access_chain } => name_fields(root, access_chain),
@@ -149,20 +149,15 @@ fn cut_text(expression: &mut Expr) {
     *expression = call(function, arguments);
 }
 
+/// The function that leaves digits behind a second out.
+pub(crate) const CAST_TO_DIGITS: &str = "cast_to_digits";
+
 /// `CAST(x AS TIMESTAMP(0))` leaves out the fraction: types know milliseconds, microseconds and nanoseconds only.
 fn cut_digits(expression: &mut Expr) {
     let Expr::Cast { data_type, .. } = expression else { return };
-    let digits = match data_type {
-        DataType::Timestamp(digits, _) => *digits,
-        DataType::Time(digits, _) => Some(digits.unwrap_or(0)),
-        DataType::Custom(name, modifiers) if name.to_string().eq_ignore_ascii_case(TIMESTAMP_LTZ) => {
-            modifiers.first().and_then(|digits| digits.parse().ok())
-        }
-        _ => None,
-    };
-    if let Some(digits @ (0..=2 | 4 | 5 | 7 | 8)) = digits {
+    if let Some(digits) = fewer_digits(data_type) {
         let digits = Expr::Value(Value::Number(digits.to_string(), false).into());
-        *expression = call("cast_to_digits", vec![expression.clone(), digits]);
+        *expression = call(CAST_TO_DIGITS, vec![expression.clone(), digits]);
     }
 }
 
@@ -218,16 +213,20 @@ fn mark_values(body: &mut SetExpr) {
     }
 }
 
-/// Whether more than one plain unit follows an interval, which is all that the planner knows.
-fn has_qualifier(literal: &ast::Interval) -> bool {
-    literal.last_field.is_some()
-        || literal.leading_precision.is_some()
-        || literal.fractional_seconds_precision.is_some()
+/// Whether the planner reads an interval as it stands: it knows texts of one plain unit, and no quarters.
+fn is_plain(literal: &ast::Interval) -> bool {
+    literal.last_field.is_none()
+        && literal.leading_precision.is_none()
+        && literal.fractional_seconds_precision.is_none()
+        && literal.leading_field != Some(ast::DateTimeField::Quarter)
 }
 
 /// `INTERVAL '1:30' HOUR TO MINUTE` is one of seconds, or of months.
 fn simplify_interval(literal: &mut ast::Interval) -> Result<(), SqlError> {
-    let value = interval_value(literal).map_err(|error| error.at_node(literal.value.as_ref()))?;
+    let value = interval_as_written(literal).map_err(|error| error.at_node(literal.value.as_ref()))?;
+    if is_plain(literal) {
+        return Ok(());
+    }
     let (length, unit) = if value.months == 0 {
         let (sign, size) = (if value.nanos < 0 { "-" } else { "" }, value.nanos.unsigned_abs());
         let (seconds, rest) = (size / 1_000_000_000, size % 1_000_000_000);

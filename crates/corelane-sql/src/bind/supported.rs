@@ -9,13 +9,15 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Cte, Distinct, DuplicateTreatment, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    GroupByExpr, JoinOperator, LimitClause, OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, Subscript, TableFactor,
-    TableWithJoins, UnaryOperator, Value, ValueWithSpan, Values, Visit, Visitor, WildcardAdditionalOptions, With,
+    GroupByExpr, Ident, JoinOperator, LimitClause, NamedWindowDefinition, NamedWindowExpr, OrderBy, OrderByKind, Query,
+    Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned,
+    Subscript, TableFactor, TableWithJoins, UnaryOperator, Value, ValueWithSpan, Values, Visit, Visitor,
+    WildcardAdditionalOptions, WindowSpec, WindowType, With, visit_expressions,
 };
 
 use super::context::Functions;
 use crate::error::{Span, SqlError, span_of};
+use crate::lower::no_frame;
 use crate::types::DECIMAL_PRECISION_MAX;
 
 /// # Errors
@@ -84,24 +86,20 @@ fn foreign(what: &str, instead: &str, at: Option<Span>) -> Result<(), SqlError> 
 }
 
 fn clauses(query: &Query) -> Result<(), SqlError> {
-    let Query {
-        with,
-        body,
-        order_by,
-        limit_clause,
-        fetch: _,
-        locks,
-        for_clause,
-        settings,
-        format_clause,
-        pipe_operators,
-    } = query;
+    let Query { with, body, order_by, limit_clause, fetch, locks, for_clause, settings, format_clause, pipe_operators } =
+        query;
     let at = span_of(query);
     if let Some(With { with_token: _, recursive, cte_tables }) = with {
         if *recursive {
             return not_yet("WITH RECURSIVE", "recursive queries have no end on a stream", at);
         }
-        for Cte { alias, query: _, from, materialized, closing_paren_token: _ } in cte_tables {
+        for (index, cte) in cte_tables.iter().enumerate() {
+            let Cte { alias, query: _, from, materialized, closing_paren_token: _ } = cte;
+            if cte_tables[..index].iter().any(|other| other.alias.name.value == alias.name.value) {
+                return Err(SqlError::new(format!("WITH has the name {} twice", alias.name))
+                    .with_hint("give one of them another name")
+                    .at(Span::from_parser(alias.name.span)));
+            }
             if from.is_some() || materialized.is_some() {
                 let instead = "write WITH name AS (SELECT ..)";
                 return foreign("[NOT] MATERIALIZED in WITH", instead, Span::from_parser(alias.name.span));
@@ -128,8 +126,13 @@ fn clauses(query: &Query) -> Result<(), SqlError> {
         Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
             return foreign("LIMIT with two numbers", &format!("write LIMIT {limit} OFFSET {offset}"), span_of(offset));
         }
-        Some(LimitClause::LimitOffset { .. }) | None => {}
+        Some(LimitClause::LimitOffset { limit, offset, limit_by: _ }) => {
+            row_count("LIMIT", limit.as_ref())?;
+            row_count("OFFSET", offset.as_ref().map(|offset| &offset.value))?;
+        }
+        None => {}
     }
+    row_count("FETCH", fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()))?;
     if !locks.is_empty() || for_clause.is_some() {
         return foreign("FOR UPDATE and its like", "leave it out: a stream has no locks", at);
     }
@@ -137,6 +140,21 @@ fn clauses(query: &Query) -> Result<(), SqlError> {
         return foreign("SETTINGS, FORMAT or |>", "leave it out", at);
     }
     set_expression(body)
+}
+
+/// How many rows is a number that is written out.
+fn row_count(clause: &str, count: Option<&Expr>) -> Result<(), SqlError> {
+    let Some(count) = count else { return Ok(()) };
+    if matches!(count, Expr::Value(value) if matches!(&value.value, Value::Number(digits, _) if digits.parse::<u64>().is_ok()))
+    {
+        return Ok(());
+    }
+    let mut span = span_of(count);
+    // The tree keeps no place of a sign.
+    if let (Expr::UnaryOp { .. }, Some(span)) = (count, &mut span) {
+        span.start.column = span.start.column.saturating_sub(1).max(1);
+    }
+    Err(SqlError::new(format!("{clause} takes a number of rows that is written out, not {count}")).at(span))
 }
 
 fn set_expression(body: &SetExpr) -> Result<(), SqlError> {
@@ -185,14 +203,14 @@ fn parts(select: &Select) -> Result<(), SqlError> {
         from,
         lateral_views,
         prewhere,
-        selection: _,
+        selection,
         connect_by,
         group_by,
         cluster_by,
         distribute_by,
         sort_by,
-        having: _,
-        named_window: _,
+        having,
+        named_window,
         qualify,
         window_before_qualify: _,
         value_table_mode,
@@ -224,18 +242,55 @@ fn parts(select: &Select) -> Result<(), SqlError> {
     if let Some(condition) = qualify {
         return not_yet("QUALIFY", "put the query into FROM (..) and filter with WHERE", span_of(condition));
     }
+    for NamedWindowDefinition(_, window) in named_window {
+        match window {
+            NamedWindowExpr::WindowSpec(spec) => own_window(spec)?,
+            NamedWindowExpr::NamedWindow(name) => return on_another(name),
+        }
+    }
+    no_window("WHERE", selection)?;
+    no_window("HAVING", having)?;
     match group_by {
         GroupByExpr::All(_) => return foreign("GROUP BY ALL", "name the columns", at),
         GroupByExpr::Expressions(_, modifiers) if !modifiers.is_empty() => {
             return not_yet("GROUP BY .. WITH ROLLUP, CUBE or TOTALS", "write one query for each grouping", at);
         }
-        GroupByExpr::Expressions(_, _) => {}
+        GroupByExpr::Expressions(groups, _) => {
+            no_window("GROUP BY", groups)?;
+            if groups.iter().any(|group| matches!(group, Expr::Tuple(parts) if parts.is_empty())) {
+                return not_yet("GROUP BY ()", "leave it out: aggregates without GROUP BY are of all rows", at);
+            }
+        }
     }
     projection.iter().try_for_each(item)?;
     from.iter().try_for_each(joins)?;
     match from.get(1) {
         Some(second) => no_join("CROSS JOIN (a comma in FROM)", &second.relation),
         None => Ok(()),
+    }
+}
+
+/// A window says all of itself: DataFusion passes over the one that it is built on.
+fn own_window(spec: &WindowSpec) -> Result<(), SqlError> {
+    spec.window_name.as_ref().map_or(Ok(()), on_another)
+}
+
+fn on_another(name: &Ident) -> Result<(), SqlError> {
+    let why = format!("write out what {name} says, or OVER {name} alone");
+    not_yet("a window that is built on another one", &why, Span::from_parser(name.span))
+}
+
+/// A function OVER a window is computed of the rows that these clauses leave.
+fn no_window<T: Visit>(clause: &str, parts: &T) -> Result<(), SqlError> {
+    let found = visit_expressions(parts, |part| match part {
+        Expr::Function(Function { name, over: Some(_), .. }) => ControlFlow::Break(name.clone()),
+        _ => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(name) => Err(SqlError::new(format!("{clause} takes no function OVER a window"))
+            .with_hint("compute it in a subquery in FROM, and use its column")
+            .at(span_of(&name))),
     }
 }
 
@@ -484,6 +539,14 @@ fn call(function: &Function, functions: &Functions) -> Result<(), SqlError> {
             .with_hint("they belong to aggregates, and this is a function of one row")
             .at(at));
     }
+    if let Some(WindowType::WindowSpec(spec)) = over {
+        own_window(spec)?;
+    }
+    let is_framed = matches!(over, Some(WindowType::WindowSpec(spec)) if spec.window_frame.is_some());
+    let lower = called.to_ascii_lowercase();
+    if is_framed && functions.is_of_window(&lower) && !functions.is_aggregate(&lower) {
+        return Err(no_frame(&called).at(at));
+    }
     if *uses_odbc_syntax || *parameters != FunctionArguments::None {
         return foreign("this form of a call", "write f(x, ..)", at);
     }
@@ -506,6 +569,9 @@ fn call(function: &Function, functions: &Functions) -> Result<(), SqlError> {
         return Err(SqlError::new(format!("{called} takes no DISTINCT and no ALL"))
             .with_hint("they belong to aggregates, and this is a function of one row")
             .at(at));
+    }
+    if args.is_empty() && called.eq_ignore_ascii_case("count") {
+        return Err(SqlError::new("COUNT lacks its argument").with_hint("write COUNT(*) to count rows").at(at));
     }
     let is_star = |argument: &FunctionArg| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Wildcard));
     let takes_no_star = is_distinct || !called.eq_ignore_ascii_case("count");

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use corelane_stream::sql_type;
 use datafusion_common::{DFSchema, DataFusionError, Result, internal_err};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{
@@ -17,6 +18,7 @@ use sqlparser::ast;
 
 use super::cast_rules::{check_compared, check_texts};
 use super::rewrite::{call, text};
+use crate::error::SqlError;
 use crate::supertype::{common_type, is_decimal};
 
 /// The function around a value whose type is to be told from that which the planner casts it to; no user's
@@ -109,12 +111,33 @@ pub(super) fn values(rows: Vec<Vec<Expr>>) -> Result<LogicalPlan> {
     for column in 0..rows.first().map_or(0, Vec::len) {
         let types = types_of(rows.iter().map(|row| &row[column]), &schema)?;
         check_texts("VALUES", &types)?;
+        check_kinds("VALUES", &types)?;
         let Some(wanted) = common_type(&types) else { continue };
         for (row, given) in rows.iter_mut().zip(&types) {
             row[column] = cast(std::mem::take(&mut row[column]), given, &wanted);
         }
     }
     LogicalPlanBuilder::values(rows)?.build()
+}
+
+/// # Errors
+/// If some of the types are numbers or conditions and others are times: DataFusion would make days of numbers.
+fn check_kinds(what: &str, types: &[DataType]) -> Result<()> {
+    let kind = |data_type: &DataType| match data_type {
+        DataType::Boolean => Some(0),
+        other if other.is_numeric() => Some(1),
+        other if other.is_temporal() => Some(2),
+        _ => None,
+    };
+    let known = || types.iter().filter_map(|data_type| Some((kind(data_type)?, data_type)));
+    let Some((first, one)) = known().next() else { return Ok(()) };
+    match known().find(|(other, _)| *other != first) {
+        Some((_, other)) => {
+            let error = SqlError::new(format!("{what} gives {} here and {} there", sql_type(one), sql_type(other)));
+            Err(DataFusionError::External(Box::new(error.with_hint("cast one to the other's type"))))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The inputs of a UNION, each column with one type.
@@ -124,6 +147,7 @@ pub(super) fn union(union: Union) -> Result<LogicalPlan> {
         let types = union.inputs.iter().map(|input| input.schema().field(column).data_type().clone());
         let types: Vec<DataType> = types.collect();
         check_texts("UNION", &types)?;
+        check_kinds("UNION", &types)?;
         wanted.push(common_type(&types));
     }
     let mut inputs = Vec::new();

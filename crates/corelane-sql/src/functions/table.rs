@@ -50,7 +50,7 @@ pub static FUNCTIONS: &[FunctionDef] = &[
     def("SPLIT_INDEX", String, &[Text, OneOf(&[Text, Long]), Long], Gives::Text, slices::split_index, "SPLIT_INDEX(s, separator, index)", "piece index (from 0) of s cut at a separator, a text or a character code"),
     def("SPLIT", String, &[Text, Text], Gives::Texts, slices::split, "SPLIT(s, separator)", "the pieces of s cut at a separator"),
     def("REVERSE", String, &[Text], Gives::Text, text::reverse, "REVERSE(s)", "s backwards"),
-    def("ASCII", String, &[Text], Gives::Int, text::ascii, "ASCII(s)", "the code of the first character, 0 if there is none"),
+    def("ASCII", String, &[Text], Gives::Int, text::ascii, "ASCII(s)", "the first byte of s in UTF-8, from -128 to 127; 0 if there is none"),
     def("CHR", String, &[Long], Gives::Text, text::chr, "CHR(n)", "the character of code n, modulo 256"),
     def("TRANSLATE", String, &[Text, Text, Text], Gives::Text, text::translate, "TRANSLATE(s, from, to)", "s with the characters of from become those of to"),
     def("ELT", String, &[Long, Text], Gives::Text, text::elt, "ELT(n, s, ..)", "the nth (from 1) of the texts").repeats().keeps_nulls(),

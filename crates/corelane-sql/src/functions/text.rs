@@ -279,9 +279,10 @@ pub(super) fn reverse(call: &Call) -> Result<ArrayRef> {
     })
 }
 
+/// The first byte, with a sign as Java's have.
 pub(super) fn ascii(call: &Call) -> Result<ArrayRef> {
     let text = call.text(0)?;
-    call.map_total::<Int32Type>(|row| text.at(row).chars().next().map_or(0, |letter| letter as i32))
+    call.map_total::<Int32Type>(|row| text.at(row).bytes().next().map_or(0, |byte| i32::from(byte.cast_signed())))
 }
 
 /// Only the low byte counts.

@@ -9,7 +9,7 @@ use arrow::datatypes::{Field, FieldRef};
 use corelane_ops::group_aggregate::{GroupAggregateSpec, Phase};
 use corelane_ops::window_aggregate::{Emit, WindowAggregateSpec};
 use corelane_ops::{AggregateCall, AggregateFunction, grouped_source};
-use corelane_stream::{ChangelogMode, Exchange, LateRows, OperatorSpec, RowPolicy};
+use corelane_stream::{ChangelogMode, Exchange, LateRows, OperatorSpec, RowPolicy, sql_type};
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::{Aggregate, Expr};
 
@@ -18,6 +18,7 @@ use super::window::{Part, TracedWindow, trace_window};
 use super::{Lowering, Relation, Wanted, physical_schema};
 use crate::bind::aggregate_function;
 use crate::error::SqlError;
+use crate::supertype::has_order;
 
 /// The columns that an aggregate reads, each computed once.
 pub(super) struct Inputs<'a> {
@@ -46,6 +47,23 @@ impl<'a> Inputs<'a> {
         };
         self.columns.push((expression, field));
         Ok(self.columns.len() - 1)
+    }
+
+    /// DISTINCT needs values that are the same or not, and the entries of a MAP come in any order.
+    pub fn check_distinct(
+        &self,
+        function: &AggregateFunction,
+        distinct: bool,
+        arguments: &[usize],
+    ) -> Result<(), SqlError> {
+        let mut types = arguments.iter().map(|argument| self.columns[*argument].1.data_type());
+        match types.find(|data_type| distinct && !has_order(data_type)) {
+            Some(data_type) => {
+                let (name, given) = (function.name(), sql_type(data_type));
+                Err(SqlError::new(format!("{name}(DISTINCT ..) takes a value that has an order, not {given}")))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -86,7 +104,8 @@ impl BoundCall {
     }
 
     fn place(self, inputs: &mut Inputs<'_>) -> Result<AggregateCall, SqlError> {
-        let arguments = self.arguments.iter().map(|argument| inputs.column(argument)).collect::<Result<_, _>>()?;
+        let arguments = self.arguments.iter().map(|argument| inputs.column(argument)).collect::<Result<Vec<_>, _>>()?;
+        inputs.check_distinct(&self.function, self.distinct, &arguments)?;
         let filter = self.filter.as_ref().map(|filter| inputs.column(filter)).transpose()?;
         Ok(AggregateCall {
             function: self.function,

@@ -8,7 +8,7 @@ use corelane_ops::ValuesSource;
 use corelane_stream::dataflow::SourceNode;
 use corelane_stream::{ChangelogMode, Node, NodeKind};
 use datafusion_common::{DFSchema, ScalarValue};
-use datafusion_expr::{EmptyRelation, Values};
+use datafusion_expr::{EmptyRelation, Expr, Values};
 
 use super::calc::{no_table_policy, physical, position_field};
 use super::{Lowering, Relation, Wanted, physical_schema, planning};
@@ -18,17 +18,10 @@ impl Lowering {
     /// `VALUES (1, 'a'), (2, 'b')`.
     pub(super) fn values(&mut self, values: &Values, wanted: Wanted) -> Result<Relation, SqlError> {
         let schema = physical_schema(&values.schema);
-        let one_row = one_row();
-        let nothing = DFSchema::empty();
         let mut columns: Vec<Vec<ScalarValue>> = vec![Vec::new(); schema.fields().len()];
         for row in &values.values {
             for (column, expression) in columns.iter_mut().zip(row) {
-                let value = physical(expression, &nothing)?
-                    .evaluate(&one_row)
-                    .and_then(|value| value.into_array(1))
-                    .and_then(|array| ScalarValue::try_from_array(&array, 0))
-                    .map_err(planning)?;
-                column.push(value);
+                column.push(constant_value(expression)?);
             }
         }
         let arrays = columns
@@ -73,6 +66,15 @@ impl Lowering {
         let source = policy.table.as_str().into();
         Relation { node, schema, position: place, origin: None, mode: ChangelogMode::Append, policy, source }
     }
+}
+
+/// The value of an expression without columns.
+///
+/// # Errors
+/// If it has none, such as `1 / 0`.
+pub(crate) fn constant_value(expression: &Expr) -> Result<ScalarValue, SqlError> {
+    let value = physical(expression, &DFSchema::empty())?.evaluate(&one_row()).and_then(|value| value.into_array(1));
+    value.and_then(|array| ScalarValue::try_from_array(&array, 0)).map_err(planning)
 }
 
 fn one_row() -> RecordBatch {

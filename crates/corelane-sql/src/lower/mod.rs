@@ -16,7 +16,9 @@ mod seeded;
 mod sort;
 mod window;
 
+pub(crate) use self::leaf::constant_value;
 pub(crate) use self::origin::can_fail;
+pub(crate) use self::over::no_frame;
 pub(crate) use self::scan::definition_may_fail;
 
 use std::collections::HashMap;

@@ -139,6 +139,13 @@ fn time_column(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<usi
 fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<OverFunction, SqlError> {
     let name = function.fun.name();
     let params = &function.params;
+    let frame = &params.window_frame;
+    let is_own = frame.units == WindowFrameUnits::Range
+        && frame.end_bound == WindowFrameBound::CurrentRow
+        && matches!(&frame.start_bound, WindowFrameBound::Preceding(value) if value.is_null());
+    if matches!(name, "row_number" | "lag") && !is_own {
+        return Err(no_frame(name));
+    }
     match name {
         "row_number" => return Ok(OverFunction::RowNumber),
         "lag" => {
@@ -173,6 +180,7 @@ fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<O
     };
     let arguments = column_arguments(&mut aggregate, params.args.clone(), params.distinct)?;
     let arguments = arguments.iter().map(|argument| inputs.column(argument)).collect::<Result<Vec<_>, _>>()?;
+    inputs.check_distinct(&aggregate, params.distinct, &arguments)?;
     let types: Vec<_> = arguments.iter().map(|column| inputs.columns[*column].1.data_type().clone()).collect();
     let output = arrow::datatypes::Field::new(name, aggregate.return_type(&types)?, true);
     let filter = params.filter.as_ref().map(|filter| inputs.column(filter)).transpose()?;
@@ -184,6 +192,12 @@ fn over_function(function: &WindowFunction, inputs: &mut Inputs<'_>) -> Result<O
         order: Vec::new(),
         output: Arc::new(output),
     }))
+}
+
+/// What is told of a frame where there is none: `ROW_NUMBER` and its like go by all rows of their partition.
+pub(crate) fn no_frame(name: &str) -> SqlError {
+    SqlError::new(format!("{} takes no frame: ROWS and RANGE are for aggregates", name.to_uppercase()))
+        .with_hint("leave the frame out")
 }
 
 /// The default of LAG in the type of its column, if nothing is lost by that.

@@ -137,11 +137,11 @@ fn scanned_column(table: &Table, scan: &TableScan, column: &Column) -> Option<us
 fn definition(table: &Table, index: usize) -> Option<Expr> {
     let column = &table.columns[index];
     Some(match &column.source {
-        ColumnSource::Metadata(key) if key == METADATA_POSITION => {
+        ColumnSource::Metadata { key, .. } if key == METADATA_POSITION => {
             let position = Expr::Column(Column::new_unqualified(column.field.name()));
             Expr::Cast(Cast::new(Box::new(position), column.field.data_type().clone()))
         }
-        ColumnSource::Physical(_) | ColumnSource::Metadata(_) => {
+        ColumnSource::Physical(_) | ColumnSource::Metadata { .. } => {
             Expr::Column(Column::new_unqualified(column.field.name()))
         }
         ColumnSource::Computed { expression, .. } => {
@@ -333,7 +333,7 @@ fn read_schema(table: &Table, used: &UsedColumns, position: bool, origin: Option
             ColumnSource::Physical(_) => {
                 fields.extend(used.prune(&column.field).map(|field| Arc::new(field.with_nullable(true))));
             }
-            ColumnSource::Metadata(key) => {
+            ColumnSource::Metadata { key, .. } => {
                 if let Some(field) = used.prune(&column.field) {
                     let mut metadata = field.metadata().clone();
                     metadata.insert(METADATA_KEY.to_owned(), key.clone());

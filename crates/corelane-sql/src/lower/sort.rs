@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use corelane_ops::{FirstRowsSpec, SortKey, SortLimitSpec};
-use corelane_stream::{ChangelogMode, Exchange, NodeId, NodeKind};
+use corelane_stream::{ChangelogMode, Exchange, NodeId, NodeKind, sql_type};
 use datafusion_common::DFSchemaRef;
 use datafusion_expr::{Expr, FetchType, Limit, LogicalPlan, Projection, SkipType, Sort};
 use datafusion_physical_expr::PhysicalExpr;
@@ -12,6 +12,7 @@ use super::calc::{column_at, named, physical};
 use super::origin::can_fail;
 use super::{Lowering, Relation, Wanted};
 use crate::error::SqlError;
+use crate::supertype::has_order;
 
 /// True if rows are in the order of a sort, of which only columns are picked, computed or named anew.
 fn is_sorted(plan: &LogicalPlan) -> bool {
@@ -96,6 +97,14 @@ impl Lowering {
                     columns.len() - 1
                 }
             };
+            let data_type = columns[column].1.data_type();
+            if !has_order(data_type) {
+                return Err(SqlError::new(format!(
+                    "ORDER BY takes a value that has an order, not {}",
+                    sql_type(data_type)
+                ))
+                .with_hint("order by one of its values, as in m['key']"));
+            }
             keys.push(SortKey { column, descending: !sort.asc, nulls_first: sort.nulls_first });
         }
         let widened = columns.len() > width;

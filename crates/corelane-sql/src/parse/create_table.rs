@@ -15,7 +15,7 @@ use super::statement::{
     ColumnDef, ColumnKind, CreateTable, LikeClause, LikeFeature, LikeOption, LikeStrategy, TableOption, WatermarkDef,
 };
 use super::statement_parser::{
-    parse_column_names, parse_comment, parse_emit, parse_name, parse_option_key, parse_option_value, span_since,
+    parse_column_names, parse_comment, parse_emit, parse_name, parse_option_text, span_since,
 };
 use super::words::Words;
 use crate::error::{Span, SqlError};
@@ -155,7 +155,14 @@ fn parse_typed_column(parser: &mut Parser, table: &mut CreateTable, name: &Ident
             let from = if parser.eat(&["FROM"]) { Some(parser.parse_literal_string()?) } else { None };
             let is_virtual = parser.eat(&["VIRTUAL"]);
             return Ok(ColumnKind::Metadata { data_type, not_null, from, is_virtual });
-        } else if !parser.eat(&["NULL"]) {
+        } else if parser.eat(&["NULL"]) {
+            if not_null {
+                return Err(SqlError::new("the column is NOT NULL, and NULL")
+                    .with_hint("leave one of them out")
+                    .at(Some(span_since(parser, start)))
+                    .into());
+            }
+        } else {
             return Ok(ColumnKind::Physical { data_type, not_null });
         }
     }
@@ -166,9 +173,9 @@ fn parse_options(parser: &mut Parser) -> Result<Vec<TableOption>, Fault> {
     parser.expect_token(&Token::LParen)?;
     let mut options: Vec<TableOption> = Vec::new();
     while parser.peek_token_ref().token != Token::RParen {
-        let (key, key_span) = parse_option_key(parser)?;
+        let (key, key_span) = parse_option_text(parser, "name")?;
         parser.expect_token(&Token::Eq)?;
-        let (value, value_span) = parse_option_value(parser)?;
+        let (value, value_span) = parse_option_text(parser, "value")?;
         if options.iter().any(|option| option.key == key) {
             return Err(SqlError::new(format!("option '{key}' is set twice")).at(key_span).into());
         }

@@ -143,7 +143,10 @@ pub(super) fn explain(fault: Fault, tokens: &[TokenWithSpan]) -> SqlError {
     if at_end && let Some(open) = unclosed(tokens) {
         return never_closed(&tokens[open]);
     }
-    let mut error = match complaint.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) {
+    // It names the token as the parser keeps it.
+    let no_operator = complaint.strip_prefix("No infix parser for token ").map(|found| ("an operator", found));
+    let unexpected = complaint.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "));
+    let mut error = match unexpected.or(no_operator) {
         Some((expected, found)) => {
             let found = index.map_or_else(|| shorten(found), |index| describe(&tokens[index].token));
             let found = if at_end { "the end of the statement".to_string() } else { found };

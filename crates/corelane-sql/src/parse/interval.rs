@@ -16,6 +16,10 @@ const LEADING_DIGITS_MAX: u64 = 10;
 /// Digits that a precision may give the fraction of a second.
 const FRACTION_DIGITS_MAX: u64 = 9;
 
+/// The digits that both have where none are written, as in Flink.
+const LEADING_DIGITS: u64 = 2;
+const FRACTION_DIGITS: u64 = 6;
+
 /// A signed length of time. One of the two parts is zero, as SQL has no mixed intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntervalValue {
@@ -31,10 +35,11 @@ impl IntervalValue {
     }
 }
 
-/// Units from the largest to the smallest, in nanoseconds, or in months for the first two.
+/// Units from the largest to the smallest, in nanoseconds, or in months for the first three.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unit {
     Year,
+    Quarter,
     Month,
     Week,
     Day,
@@ -47,6 +52,7 @@ impl Unit {
     fn of(field: &DateTimeField) -> Option<Unit> {
         Some(match field {
             DateTimeField::Year | DateTimeField::Years => Unit::Year,
+            DateTimeField::Quarter => Unit::Quarter,
             DateTimeField::Month | DateTimeField::Months => Unit::Month,
             DateTimeField::Week(_) | DateTimeField::Weeks => Unit::Week,
             DateTimeField::Day | DateTimeField::Days => Unit::Day,
@@ -65,6 +71,7 @@ impl Unit {
     fn size(self) -> i64 {
         match self {
             Unit::Year => 12,
+            Unit::Quarter => 3,
             Unit::Month => 1,
             Unit::Week => 7 * 86_400 * NANOS_PER_SECOND,
             Unit::Day => 86_400 * NANOS_PER_SECOND,
@@ -79,7 +86,7 @@ impl Unit {
         match self {
             Unit::Year => '-',
             Unit::Day => ' ',
-            Unit::Month | Unit::Week | Unit::Hour | Unit::Minute | Unit::Second => ':',
+            Unit::Quarter | Unit::Month | Unit::Week | Unit::Hour | Unit::Minute | Unit::Second => ':',
         }
     }
 
@@ -89,12 +96,26 @@ impl Unit {
             Unit::Day => Some(Unit::Hour),
             Unit::Hour => Some(Unit::Minute),
             Unit::Minute => Some(Unit::Second),
-            Unit::Month | Unit::Week | Unit::Second => None,
+            Unit::Quarter | Unit::Month | Unit::Week | Unit::Second => None,
         }
     }
 }
 
-/// Reads an interval literal. Fails where the text does not fit its fields or is too long.
+/// Reads an interval literal as it is written: its numbers have no more digits than its fields say.
+///
+/// # Errors
+/// As for [`interval_value`], and for a digit too many.
+pub fn interval_as_written(interval: &Interval) -> Result<IntervalValue, SqlError> {
+    let value = interval_value(interval)?;
+    let text = quoted_text(&interval.value).map_or("", |(text, _)| text.trim());
+    check_digits(interval, text).map_err(|error| error.at_node(interval.value.as_ref()))?;
+    Ok(value)
+}
+
+/// Reads an interval literal that may have been simplified, to more digits than fields have.
+///
+/// # Errors
+/// Where the text does not fit its fields or is too long.
 pub fn interval_value(interval: &Interval) -> Result<IntervalValue, SqlError> {
     let malformed = || {
         SqlError::new(format!("{interval} is not an interval"))
@@ -108,7 +129,6 @@ pub fn interval_value(interval: &Interval) -> Result<IntervalValue, SqlError> {
         None => first,
     };
     let amount = parse_amount(text.trim(), first, last).ok_or_else(malformed)?;
-    check_digits(interval, text.trim()).map_err(|error| error.at_node(interval.value.as_ref()))?;
     let amount = if is_negated { -amount } else { amount };
     if first.is_of_months() {
         let months = i32::try_from(amount).map_err(|_| malformed())?;
@@ -117,24 +137,33 @@ pub fn interval_value(interval: &Interval) -> Result<IntervalValue, SqlError> {
     Ok(IntervalValue { months: 0, nanos: amount })
 }
 
-/// `INTERVAL '100' DAY(2)` has a digit too many. Without a precision any number will do.
+/// `INTERVAL '100' DAY` has a digit too many: without a precision there are two. A bare number may have any.
 fn check_digits(interval: &Interval, text: &str) -> Result<(), SqlError> {
-    let check = |what: &str, digits: usize, precision: Option<u64>, most: u64| match precision {
-        Some(precision) if !(1..=most).contains(&precision) => {
-            Err(SqlError::new(format!("the precision of {what} is 1 to {most}, not {precision}")))
-        }
-        Some(precision) if precision < digits as u64 => Err(SqlError::new(format!(
-            "the interval has {digits} digits of {what}, more than its precision {precision}"
-        ))
-        .with_hint("raise the precision, or leave it out")),
-        Some(_) | None => Ok(()),
-    };
     let field = interval.leading_field.as_ref().map_or_else(String::new, ToString::to_string);
+    let check = |what: &str, digits: usize, written: Option<u64>, own: u64, most: u64| {
+        if let Some(precision) = written.filter(|precision| !(1..=most).contains(precision)) {
+            return Err(SqlError::new(format!("the precision of {what} is 1 to {most}, not {precision}")));
+        }
+        let precision = written.unwrap_or(own);
+        if digits as u64 <= precision {
+            return Ok(());
+        }
+        let hint = match (written, what == field) {
+            (Some(_), _) => "raise the precision".to_owned(),
+            (None, true) => format!("say how many it has: {field}({digits})"),
+            (None, false) => format!("say how many it has: SECOND({LEADING_DIGITS}, {digits})"),
+        };
+        let error = format!("the interval has {digits} digits of {what}, more than its precision {precision}");
+        Err(SqlError::new(error).with_hint(hint))
+    };
     let leading = text.trim_start_matches(['+', '-', '0']);
     let leading = leading.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(leading.len());
+    let is_bare = matches!(interval.value.as_ref(), Expr::Value(value) if matches!(value.value, Value::Number(_, _)));
+    let own = if is_bare { LEADING_DIGITS_MAX } else { LEADING_DIGITS };
     let fraction = text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    check(&field, leading, interval.leading_precision, LEADING_DIGITS_MAX)?;
-    check("the fraction of a SECOND", fraction, interval.fractional_seconds_precision, FRACTION_DIGITS_MAX)
+    check(&field, leading, interval.leading_precision, own, LEADING_DIGITS_MAX)?;
+    let precision = interval.fractional_seconds_precision;
+    check("the fraction of a SECOND", fraction, precision, FRACTION_DIGITS, FRACTION_DIGITS_MAX)
 }
 
 /// The text of `'..'` or a bare number, and whether a minus stands before it.

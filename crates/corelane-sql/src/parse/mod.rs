@@ -24,7 +24,7 @@ mod words;
 pub(crate) use data_type::{NOT_NULL, RAW, TIMESTAMP_LTZ, counts};
 pub use sqlparser::ast::ObjectName;
 
-pub use interval::{IntervalValue, interval_value};
+pub use interval::{IntervalValue, interval_as_written, interval_value};
 pub use limits::{SQL_BYTES_MAX, SQL_CHAIN_MAX, SQL_DEPTH_MAX};
 pub use reads::add_reads;
 pub use script::{parse_data_type, parse_expr, parse_script};

@@ -4,7 +4,9 @@
 //! count. Bounds are checked on tokens too: a parser that recurses must not be the one to find out
 //! that the text nests too deep.
 
-use sqlparser::ast::{DataType, Expr};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{DataType, Expr, ObjectNamePart, visit_relations_mut};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Span as TokenSpan, Token, TokenWithSpan, Tokenizer, Whitespace};
 
@@ -31,11 +33,38 @@ pub fn parse_script(sql: &str) -> Result<Vec<Statement>, SqlError> {
         if let StatementKind::CreateTable(table) = &mut kind {
             keep_texts(table, sql);
         }
+        place_files(&mut kind, tokens);
         let Some(span) = span_over(tokens) else { continue };
         let text = cursor.slice(tokens).to_string();
         statements.push(Statement { kind, span, text });
     }
     Ok(statements)
+}
+
+/// Says where the files in FROM stand: the parser keeps no place of a name in single quotes.
+fn place_files(kind: &mut StatementKind, tokens: &[TokenWithSpan]) {
+    let mut after = 0;
+    for query in kind.queries_mut() {
+        let _ = visit_relations_mut(query, |name| {
+            let Some(ObjectNamePart::Identifier(file)) = name.0.first_mut() else {
+                return ControlFlow::<()>::Continue(());
+            };
+            let is_file =
+                |token: &TokenWithSpan| matches!(&token.token, Token::SingleQuotedString(text) if *text == file.value);
+            let begins = |token: &TokenWithSpan| {
+                token.token == Token::Comma || ["FROM", "JOIN", "TABLE"].iter().any(|word| is_word(&token.token, word))
+            };
+            if file.quote_style == Some('\'') {
+                let place =
+                    (after + 1..tokens.len()).find(|place| is_file(&tokens[*place]) && begins(&tokens[place - 1]));
+                if let Some(place) = place {
+                    file.span = tokens[place].span;
+                    after = place;
+                }
+            }
+            ControlFlow::Continue(())
+        });
+    }
 }
 
 /// Expressions are shown as they are written: the syntax tree has lost the clauses of JSON functions.
@@ -127,6 +156,9 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     }
     let dialect = FlinkDialect::new(0);
     let found = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|error| {
+        if let Some(open) = unclosed_comment(sql) {
+            return SqlError::new("this comment is never closed").with_hint("end it with */").at(Some(open));
+        }
         let mut end = error.location;
         end.column += 1;
         let message = match error.message.starts_with("Expected close delimiter") {
@@ -138,10 +170,8 @@ fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     let mut tokens = Vec::with_capacity(found.len());
     for token in found {
         match &token.token {
-            Token::Whitespace(Whitespace::MultiLineComment(comment)) if is_options_hint(comment) => {
-                return Err(SqlError::new("the hint OPTIONS is not supported")
-                    .with_hint("set the option in the WITH clause, or in that of CREATE TABLE .. LIKE")
-                    .at(Span::from_parser(token.span)));
+            Token::Whitespace(Whitespace::MultiLineComment(comment)) if comment.starts_with('+') => {
+                return Err(refused_hint(comment).at(Span::from_parser(token.span)));
             }
             Token::Whitespace(_) => {}
             // Flink has no shift operator; `>>` closes two nested types.
@@ -227,9 +257,26 @@ fn ends_row(token: &Token) -> bool {
     matches!(token, Token::RParen | Token::SemiColon | Token::EOF)
 }
 
-/// `/*+ OPTIONS(..) */` changes what a table reads, so it must not pass as a comment.
-fn is_options_hint(comment: &str) -> bool {
-    comment.starts_with('+') && comment.to_ascii_uppercase().contains("OPTIONS")
+/// The place of a comment that is never closed: with one more `*/` it is the last token.
+fn unclosed_comment(sql: &str) -> Option<Span> {
+    let closed = format!("{sql}*/");
+    let tokens = Tokenizer::new(&FlinkDialect::new(0), &closed).tokenize_with_location().ok()?;
+    let last = tokens.last()?;
+    let Token::Whitespace(Whitespace::MultiLineComment(_)) = last.token else { return None };
+    let mut end = last.span.start;
+    end.column += 2;
+    Span::from_parser(TokenSpan { start: last.span.start, end })
+}
+
+/// `/*+ OPTIONS(..) */` changes what a table reads, so a hint must not pass as a comment.
+fn refused_hint(comment: &str) -> SqlError {
+    let name = comment[1..].trim().split(|letter: char| !letter.is_alphanumeric() && letter != '_').next();
+    let name = name.unwrap_or_default().to_ascii_uppercase();
+    let error = SqlError::new(format!("the hint {name} is not supported"));
+    match name.as_str() {
+        "OPTIONS" => error.with_hint("set the option in the WITH clause, or in that of CREATE TABLE .. LIKE"),
+        _ => error.with_hint("leave it out"),
+    }
 }
 
 /// The token ranges of the statements, without their semicolons.

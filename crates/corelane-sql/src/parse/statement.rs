@@ -63,6 +63,30 @@ pub enum StatementKind {
     },
 }
 
+impl StatementKind {
+    /// The queries in a statement, in the order in which they stand there.
+    pub(super) fn queries_mut(&mut self) -> Vec<&mut Query> {
+        match self {
+            StatementKind::CreateTable(table) => table.as_query.as_deref_mut().into_iter().collect(),
+            StatementKind::CreateView(view) => vec![&mut view.query],
+            StatementKind::Explain { details: _, statement } => statement.queries_mut(),
+            StatementKind::Insert(insert) => vec![&mut insert.query],
+            StatementKind::StatementSet(inserts) => inserts.iter_mut().map(|insert| insert.query.as_mut()).collect(),
+            StatementKind::Query { query, emit: _ } => vec![query],
+            StatementKind::Drop { .. }
+            | StatementKind::Set { .. }
+            | StatementKind::ShowOptions
+            | StatementKind::Reset { .. }
+            | StatementKind::ShowTables
+            | StatementKind::ShowViews
+            | StatementKind::ShowFunctions
+            | StatementKind::ShowConnectors
+            | StatementKind::ShowCreate { .. }
+            | StatementKind::Describe(_) => Vec::new(),
+        }
+    }
+}
+
 /// What a `DROP` or `SHOW CREATE` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DropKind {

@@ -337,14 +337,45 @@ pub(super) fn parse_comment(parser: &mut Parser) -> Result<Option<String>, Fault
     if parser.eat(&["COMMENT"]) { Ok(Some(parser.parse_literal_string()?)) } else { Ok(None) }
 }
 
-/// The key of an option: a string or, forgivingly, words joined by dots or dashes.
-pub(super) fn parse_option_key(parser: &mut Parser) -> Result<(String, Option<Span>), Fault> {
-    let first = parser.next_token();
-    let mut key = match &first.token {
-        Token::SingleQuotedString(key) => return Ok((key.clone(), Span::from_parser(first.span))),
+/// The name or the value of an option in `WITH`: a text in single quotes, as in Flink.
+pub(super) fn parse_option_text(parser: &mut Parser, what: &str) -> Result<(String, Option<Span>), Fault> {
+    let token = parser.next_token();
+    let written = match &token.token {
+        Token::SingleQuotedString(text) => return Ok((text.clone(), Span::from_parser(token.span))),
         Token::Word(word) => word.value.clone(),
-        _ => return Ok(parser.expected("an option's name, as 'key'", first)?),
+        Token::Number(digits, _) => digits.clone(),
+        _ => return Ok(parser.expected(&format!("an option's {what}, as '{what}'"), token)?),
     };
+    let mut end = token.span;
+    // All of `scan.mode` or `5s` is the text that was meant.
+    let mut meant = written;
+    loop {
+        let next = parser.peek_token_ref();
+        let part = match &next.token {
+            Token::Word(word) if word.quote_style.is_none() => word.value.clone(),
+            part @ (Token::Period | Token::Minus | Token::Number(_, _)) => part.to_string(),
+            _ => break,
+        };
+        if next.span.start != end.end {
+            break;
+        }
+        meant.push_str(&part);
+        end = next.span;
+        parser.advance_token();
+    }
+    Err(SqlError::new(format!("an option's {what} is a text in single quotes"))
+        .with_hint(format!("write '{meant}'"))
+        .at(Span::from_parser(sqlparser::tokenizer::Span::new(token.span.start, end.end)))
+        .into())
+}
+
+/// The key of an option of the session: a string or, as older Flink had it, words joined by dots or dashes.
+fn parse_option_key(parser: &mut Parser) -> Result<(String, Option<Span>), Fault> {
+    let start = parser.peek_token_ref().span;
+    if !matches!(&parser.peek_token_ref().token, Token::Word(word) if word.quote_style.is_none()) {
+        return parse_option_text(parser, "name");
+    }
+    let mut key = parser.parse_identifier()?.value;
     loop {
         let joint = match parser.peek_token_ref().token {
             Token::Period => '.',
@@ -355,17 +386,17 @@ pub(super) fn parse_option_key(parser: &mut Parser) -> Result<(String, Option<Sp
         key.push(joint);
         key.push_str(&parser.parse_identifier()?.value);
     }
-    Ok((key, Some(span_since(parser, first.span))))
+    Ok((key, Some(span_since(parser, start))))
 }
 
-/// The value of an option: a string or, forgivingly, one word or number.
-pub(super) fn parse_option_value(parser: &mut Parser) -> Result<(String, Option<Span>), Fault> {
-    let token = parser.next_token();
+/// The value of an option of the session: a string or, as older Flink had it, one word or number.
+fn parse_option_value(parser: &mut Parser) -> Result<(String, Option<Span>), Fault> {
+    let token = parser.peek_token();
     let value = match &token.token {
-        Token::SingleQuotedString(value) => value.clone(),
-        Token::Word(word) => word.value.clone(),
+        Token::Word(word) if word.quote_style.is_none() => word.value.clone(),
         Token::Number(digits, _) => digits.clone(),
-        _ => return Ok(parser.expected("an option's value, as 'value'", token)?),
+        _ => return parse_option_text(parser, "value"),
     };
+    parser.advance_token();
     Ok((value, Span::from_parser(token.span)))
 }

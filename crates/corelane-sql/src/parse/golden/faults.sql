@@ -43,6 +43,21 @@ CREATE TABLE t (a INT) WITH ('k' 'v')
 ====
 CREATE TABLE t (a INT) WITH ("connector" => 'x')
 ====
+CREATE TABLE t (a INT) WITH (scan.startup-mode = 'x')
+====
+CREATE TABLE t (a INT) WITH ('rows' = 10)
+====
+CREATE TABLE t (a INT) WITH ('rows' = )
+====
+SET "a" = 'b'
+====
+SELECT a /* never closed
+FROM t
+====
+SELECT a DIV 2 FROM t
+====
+SELECT a /*+ STATE_TTL('t' = '1d') */ FROM t
+====
 CREATE TABLE t LIKE s (INCLUDING EVERYTHING)
 ====
 CREATE TABLE t LIKE s (OVERWRITING ALL)

@@ -19,7 +19,7 @@ CREATE TABLE bid (
 ====
 create table if not exists cat.db.T (a int primary key not enforced, `watermark` string, watermark timestamp(3)) with ('k' = 'v',)
 ====
-CREATE TEMPORARY TABLE t (WATERMARK FOR ts AS ts) WITH (connector = 'x', scan.startup-mode = latest, rows = 10) LIKE src (INCLUDING ALL EXCLUDING OPTIONS OVERWRITING WATERMARKS)
+CREATE TEMPORARY TABLE t (WATERMARK FOR ts AS ts) WITH ('connector' = 'x', 'scan.startup-mode' = 'latest', 'rows' = '10') LIKE src (INCLUDING ALL EXCLUDING OPTIONS OVERWRITING WATERMARKS)
 ====
 CREATE TABLE t LIKE src;
 ====

@@ -90,7 +90,7 @@ fn numbers_out_of_range() {
         "#]],
     );
     place.refused(&(most.clone() + "SELECT CAST(a AS INT) FROM t"), 1, expect![[r#"
-        error: cannot use a row of table 't': most.json, line 1: can't cast value 9223372036854775807 to type INT: {"a":9223372036854775807}
+        error: cannot use a row of table 't': most.json, line 1: 9223372036854775807 is out of the range of INT: {"a":9223372036854775807}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
     place.answers(

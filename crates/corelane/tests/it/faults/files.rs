@@ -27,9 +27,9 @@ fn a_missing_file() {
         4,
         expect![[r#"
         error: cannot read 'none.csv': there is no such file
-        command:1:1
+        command:1:15
         SELECT * FROM 'none.csv'
-        ^^^^^^^^^^^^^^^^^^^^^^^^
+                      ^^^^^^^^^^
         hint: paths are relative to the directory that the command runs in
     "#]],
     );
@@ -38,9 +38,9 @@ fn a_missing_file() {
         4,
         expect![[r#"
         error: cannot read 'none-*.csv': no file matches it
-        command:1:1
+        command:1:15
         SELECT * FROM 'none-*.csv'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^
+                      ^^^^^^^^^^^^
         hint: names that begin with '.' or '_' are skipped
     "#]],
     );
@@ -135,9 +135,9 @@ fn a_gzip_file_that_is_cut_off() {
         4,
         expect![[r#"
         error: cannot decompress 'tiny.json.gz' (gzip) beyond byte 0 of its text: it is cut off
-        command:1:1
+        command:1:15
         SELECT * FROM 'tiny.json.gz'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                      ^^^^^^^^^^^^^^
         hint: the file has to be fetched or written again
     "#]],
     );
@@ -153,9 +153,9 @@ fn a_corrupt_parquet_file() {
         4,
         expect![[r#"
         error: cannot read 'noise.parquet' as Parquet: it is another format
-        command:1:1
+        command:1:15
         SELECT * FROM 'noise.parquet'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                      ^^^^^^^^^^^^^^^
         hint: name the format that it has: 'format' = 'csv' or 'json', or the ending .csv or .json
     "#]],
     );
@@ -165,9 +165,9 @@ fn a_corrupt_parquet_file() {
         4,
         expect![[r#"
         error: cannot read 'cut.parquet' as Parquet: it is cut off: a Parquet file ends in a footer, and this one has none
-        command:1:1
+        command:1:15
         SELECT * FROM 'cut.parquet'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                      ^^^^^^^^^^^^^
         hint: write the file again, or fetch it again from where it came
     "#]],
     );
@@ -188,9 +188,9 @@ fn a_corrupt_parquet_file() {
         4,
         expect![[r#"
         error: cannot read 'empty.parquet' as Parquet: it is empty
-        command:1:1
+        command:1:15
         SELECT * FROM 'empty.parquet'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                      ^^^^^^^^^^^^^^^
         hint: write the file again, or fetch it again from where it came
     "#]],
     );
@@ -225,9 +225,9 @@ fn a_parquet_file_with_columns_of_one_name() {
         3,
         expect![[r#"
             error: 'twice.parquet' has several columns named 'a'
-            command:1:1
+            command:1:15
             SELECT * FROM 'twice.parquet'
-            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                          ^^^^^^^^^^^^^^^
             hint: write the file again with a name of its own for each column
         "#]],
     );

@@ -66,8 +66,9 @@ fn casts_that_fail() {
         1,10
         3,30
         1 row bad
-        {"position":"line 2","raw":"2,x","reason":"cannot cast string 'x' to value of INT type","source":"in.csv","table":"t"}
-    "#]].assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", select));
+        {"position":"line 2","raw":"2,x","reason":"cannot cast 'x' to INT","source":"in.csv","table":"t"}
+    "#]]
+    .assert_eq(&kept(&[("in.csv", csv)], "a BIGINT, b STRING", "csv", "in.csv", select));
 }
 
 #[test]

@@ -89,7 +89,7 @@ struct Fault {
 }
 
 const FAULTS: [Fault; 5] = [
-    Fault { select: "SELECT id, CAST(s AS INT) AS v FROM t", reason: "cannot cast string 'seven, or \"7\"' to" },
+    Fault { select: "SELECT id, CAST(s AS INT) AS v FROM t", reason: "cannot cast 'seven, or \"7\"' to" },
     Fault { select: "SELECT id, n * 2 AS v FROM t WHERE id > 0", reason: "overflow happened on:" },
     Fault { select: "SELECT id, 100 / d AS v FROM t", reason: "division by zero" },
     Fault {

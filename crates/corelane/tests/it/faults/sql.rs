@@ -208,17 +208,18 @@ fn types_that_do_not_fit() {
         "SELECT price + note FROM 'bids.csv'",
         3,
         expect![[r#"
-        error: cannot coerce arithmetic expression BIGINT + STRING to valid types
+        error: + does not go with BIGINT and STRING
         command:1:8
         SELECT price + note FROM 'bids.csv'
                ^^^^^^^^^^^^
+        hint: CAST the text to a number, or put texts together by ||
     "#]],
     );
     place().refused(
         "SELECT price AND note FROM 'bids.csv'",
         3,
         expect![[r#"
-        error: cannot infer common argument type for logical boolean operation BIGINT AND STRING
+        error: AND takes conditions, not BIGINT
         command:1:8
         SELECT price AND note FROM 'bids.csv'
                ^^^^^^^^^^^^^^
@@ -241,14 +242,14 @@ fn types_that_do_not_fit() {
             error: UPPER takes other arguments than the 2 given: UPPER(s)
             command:1:8
             SELECT UPPER(note, price) FROM 'bids.csv'
-                   ^^^^^^^^^^^^^^^^^
+                   ^^^^^^^^^^^^^^^^^^
         "#]],
     );
     place().refused(
         "SELECT CAST('x' AS INT)",
         3,
         expect![[r#"
-            error: cannot cast string 'x' to value of INT type
+            error: cannot cast 'x' to INT
             command:1:13
             SELECT CAST('x' AS INT)
                         ^^^
@@ -259,10 +260,10 @@ fn types_that_do_not_fit() {
         &format!("{sink}INSERT INTO t SELECT note, note AS b FROM 'bids.csv'"),
         3,
         expect![[r#"
-        error: column "note" of the query is a STRING and column "a" of the table a BIGINT
-        command:2:1
+        error: column "note" of the query is of type STRING, and column "a" of the table of type BIGINT
+        command:2:22
         INSERT INTO t SELECT note, note AS b FROM 'bids.csv'
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                             ^^^^
         hint: CAST(note AS BIGINT) if that is meant
     "#]],
     );
@@ -323,7 +324,7 @@ fn what_is_not_supported_is_refused() {
         error: LEAD looks at rows that have not come yet, so over a stream it never has an answer
         command:2:8
         SELECT LEAD(a) OVER (ORDER BY ts) FROM t
-               ^^^^^^
+               ^^^^^^^
         hint: use LAG with the roles of the rows exchanged
     "#]];
     place().refused(lead, 3, refusal);

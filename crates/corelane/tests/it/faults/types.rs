@@ -25,6 +25,9 @@ fn arguments_that_a_function_does_not_take() {
         "ARRAY[1, 2][1.5]",
         "MAP['a', 1][auction]",
         "note[1]",
+        "ARRAY[1]['x']",
+        "price || note",
+        "COALESCE(price, note)",
     ];
     let place = place();
     let said = wrong.map(|call| place.refusal(&format!("SELECT {call} FROM 'bids.csv'")));
@@ -60,9 +63,9 @@ fn arguments_that_a_function_does_not_take() {
                                      ^^^^
 
         error: TO_TIMESTAMP_LTZ cannot take STRING as argument 2: TO_TIMESTAMP_LTZ(n[, precision]) or TO_TIMESTAMP_LTZ(s[, pattern[, zone]]) takes an integer there
-        command:1:25
+        command:1:32
         SELECT TO_TIMESTAMP_LTZ(price, 'x') FROM 'bids.csv'
-                                ^^^^^
+                                       ^^^
 
         error: TO_TIMESTAMP_LTZ cannot take BOOLEAN as argument 1: TO_TIMESTAMP_LTZ(n[, precision]) or TO_TIMESTAMP_LTZ(s[, pattern[, zone]]) takes a text or a number there
         command:1:25
@@ -75,14 +78,14 @@ fn arguments_that_a_function_does_not_take() {
                                ^
 
         error: ARRAY_CONTAINS cannot take STRING as argument 2: ARRAY_CONTAINS(a, x) takes an element of ARRAY<INT> there
-        command:1:29
+        command:1:33
         SELECT ARRAY_CONTAINS(ARRAY[1], note) FROM 'bids.csv'
-                                    ^
+                                        ^^^^
 
         error: GREATEST cannot take MAP<STRING, INT> as argument 1: GREATEST(x, ..) takes a value that has an order there
-        command:1:8
+        command:1:17
         SELECT GREATEST(MAP['a', 1], MAP['b', 2]) FROM 'bids.csv'
-               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+                        ^^^^^^^^^^^
 
         error: ELEMENT_AT cannot take DECIMAL(2, 1) as argument 2: a[n] or m[key] takes an integer there
         command:1:20
@@ -97,7 +100,22 @@ fn arguments_that_a_function_does_not_take() {
         error: ELEMENT_AT cannot take STRING as argument 1: a[n] or m[key] takes an array or a map there
         command:1:8
         SELECT note[1] FROM 'bids.csv'
-               ^^^^^^
+               ^^^^
+
+        error: ELEMENT_AT cannot take STRING as argument 2: a[n] or m[key] takes an integer there
+        command:1:17
+        SELECT ARRAY[1]['x'] FROM 'bids.csv'
+                        ^^^
+
+        error: CONCAT cannot take BIGINT as argument 1: CONCAT(s, ..) takes a text there
+        command:1:8
+        SELECT price || note FROM 'bids.csv'
+               ^^^^^
+
+        error: COALESCE takes values of one type, not BIGINT, STRING
+        command:1:8
+        SELECT COALESCE(price, note) FROM 'bids.csv'
+               ^^^^^^^^^^^^^^^^^^^^^
     "#]].assert_eq(&said.join("\n"));
 }
 
