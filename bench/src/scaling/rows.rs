@@ -1,8 +1,9 @@
 //! The rows of the scenarios, made before anything is measured.
 //!
-//! Each worker has a part of its own, larger than its caches. Where event time matters every row
-//! needs a time that no earlier row had: then the other columns come round again, and the column
-//! of times is as long as the run.
+//! Each worker has a part of its own, and the parts of any number of workers take the same memory
+//! together: more of them must not look slower because a larger table lies further from the CPUs.
+//! Where event time matters every row needs a time that no earlier row had: then the other columns
+//! come round again, and the column of times is as long as the run.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::tumble::trader_name;
 /// 2024-01-01 00:00:00 UTC.
 const START_MS: i64 = 1_704_067_200_000;
 
-/// Batches of a part that differ: 20 MB and more, so a part is larger than a core's own caches.
+/// Batches of all parts that differ: 20 MB and more, larger than the caches of two cores.
 const BATCHES_MAX: usize = 64;
 
 /// Rows that one worker reads in a minute of event time. Twice the workers take twice the
@@ -94,7 +95,7 @@ impl Parts {
 /// If the columns do not fit together.
 pub fn parts(table: Table, times: Times, workers: usize, rows_per_worker: u64) -> Result<Parts> {
     let batches = rows_per_worker.div_ceil(BATCH_ROWS as u64).max(1);
-    let distinct = batches.min(BATCHES_MAX as u64) as usize;
+    let distinct = batches.min((BATCHES_MAX / workers).max(1) as u64) as usize;
     let once = (0..workers).map(|worker| base(table, worker, distinct)).collect::<Result<Vec<_>>>()?;
     if times == Times::None {
         return Ok(Parts { parts: once, times: (batches / distinct as u64).max(1) });
@@ -220,7 +221,7 @@ mod tests {
     fn a_part_without_times_is_read_several_times() {
         let rows = 4 * BATCHES_MAX as u64 * BATCH_ROWS as u64;
         let parts = parts(Table::Orders, Times::None, 2, rows).unwrap();
-        assert_eq!((parts.times, parts.rows()), (4, 2 * rows));
+        assert_eq!((parts.times, parts.rows()), (8, 2 * rows));
         assert_eq!(parts.first(3).rows(), 2 * 3 * BATCH_ROWS as u64);
         assert_eq!(parts.parts[0][0].num_columns(), 4);
     }
