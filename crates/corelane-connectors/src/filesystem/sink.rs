@@ -25,7 +25,7 @@ mod rolling;
 mod writer;
 
 use ledger::Ledger;
-use part::FileCompression;
+pub use part::{CompressedFile, FileCompression};
 use partition::PartitionColumns;
 use rolling::RollingPolicy;
 use writer::FilesystemSink;
@@ -230,6 +230,10 @@ impl SinkSpec for FilesystemSinkSpec {
                     ))
             }
         }
+    }
+
+    fn check(&self) -> Result<()> {
+        ledger::check(&self.layout.target, self.layout.mode)
     }
 
     fn begin(&self) -> Result<()> {
