@@ -347,6 +347,11 @@ impl Settings {
                     return Err(Error::invalid(format!("{name} in {path} is not a table"))
                         .with_hint("write [runtime] for all workers and [core.3] for the one on CPU 3"));
                 }
+                (key, _) if find(key).is_some() => {
+                    return Err(
+                        Error::invalid(format!("{key} in {path} is in no table")).with_hint("put it under [runtime]")
+                    );
+                }
                 _ => return Err(unknown("table", name, ["runtime", "core"].into_iter()).place(path)),
             }
         }
@@ -722,6 +727,13 @@ mod tests {
             expect![[r#"
                 unknown table "runtmie" in lane.toml
                 hint: did you mean runtime?
+            "#]],
+        );
+        check(
+            "batch-rows = 1",
+            expect![[r#"
+                batch-rows in lane.toml is in no table
+                hint: put it under [runtime]
             "#]],
         );
         check(

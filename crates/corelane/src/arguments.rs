@@ -165,7 +165,8 @@ impl Args for SettingFlags {
             // Values are checked with those from the environment and the file, not by clap.
             command.arg(match setting.kind {
                 SettingKind::Flag => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
-                SettingKind::Integer { .. } | SettingKind::Bytes | SettingKind::Choice(_) | SettingKind::Cpus => arg,
+                SettingKind::Integer { .. } | SettingKind::Bytes => arg.allow_negative_numbers(true),
+                SettingKind::Choice(_) | SettingKind::Cpus => arg,
             })
         })
     }

@@ -54,7 +54,7 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failed> {
         let _ = io::stderr().write_all(text.as_bytes());
     }
     if let Some(mut file) = stats_file.filter(|_| !arguments.dry_run) {
-        file.write(&Stats::json(&reports))?;
+        file.write(Stats::json(&reports))?;
         file.complete()?;
     }
     ended?;

@@ -86,6 +86,14 @@ fn wrong_usage_exits_with_2() {
             hint: batch-rows takes a whole number from 1 to 65536
         "#]],
     );
+    refused(
+        &["run", "-c", "", "--workers", "-1"],
+        2,
+        expect![[r#"
+            error: --workers "-1" is not a whole number
+            hint: workers takes a whole number from 1 to 256
+        "#]],
+    );
     let colored = corelane(&["doctor", "--workers", "many", "--color", "always"]);
     assert_eq!(colored.status.code(), Some(2));
     assert!(colored.stderr.starts_with(b"\x1b[1;31merror:\x1b[0m --workers \"many\""));
@@ -103,6 +111,17 @@ fn variables_that_are_not_known() {
     "#]]
     .assert_eq(&ran.stderr);
     assert_eq!(ran.code, 2);
+}
+
+#[test]
+fn a_settings_file_that_is_not_text() {
+    let place = Place::new();
+    place.write("lane.toml", b"\xff\xfe");
+    let ran = place.run(place.command(&["config", "show", "--config", "lane.toml"]));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (2, "error: cannot read the settings in lane.toml: they are not UTF-8\n")
+    );
 }
 
 #[test]
