@@ -147,7 +147,13 @@ fn bad_row_error(table: &str, row: &BadRow<'_>) -> Error {
     let shown = &row.raw[..row.raw.len().min(SHOWN_BYTES_MAX)];
     let more = if shown.len() < row.raw.len() { ".." } else { "" };
     let shown = printable(&String::from_utf8_lossy(shown));
-    let message = format!("cannot use a row of table '{table}': {place}{}: {shown}{more}", row.reason);
+    // Without a position it is no line of a file that reads like this, but a row of which nothing was kept.
+    let shown = if row.position.is_none() && shown == "{}" { String::new() } else { format!(": {shown}{more}") };
+    if table.is_empty() {
+        // No table stands behind the row, and so no option does.
+        return Error::data(format!("cannot compute a row: {place}{}{shown}", row.reason));
+    }
+    let message = format!("cannot use a row of table '{table}': {place}{}{shown}", row.reason);
     Error::data(message).with_hint("set 'on-error' = 'skip' or 'dead-letter' to go on without such rows")
 }
 
@@ -234,6 +240,23 @@ mod tests {
         expect!["set 'on-error' = 'skip' or 'dead-letter' to go on without such rows"]
             .assert_eq(error.hint().expect("has a hint"));
         assert_eq!(errors.counts()["trades"], RowErrorCounts { bad: 1, ..RowErrorCounts::default() });
+    }
+
+    #[test]
+    fn a_row_without_a_table_or_columns() {
+        let errors = FileRowErrors::new();
+        let reason = "division by zero";
+        let none = errors.open(&RowPolicy::default(), 0).expect("opens");
+        let bare = BadRow { source: "", position: None, raw: b"{}", reason };
+        let error = none.bad(&bare).expect_err("fails");
+        assert_eq!((error.to_string().as_str(), error.hint()), ("cannot compute a row: division by zero", None));
+        let error = none.bad(&BadRow { raw: b"{\"a\":0}", ..bare.clone() }).expect_err("fails");
+        assert_eq!(error.to_string(), "cannot compute a row: division by zero: {\"a\":0}");
+        let table = errors.open(&policy(OnError::Fail, None), 0).expect("opens");
+        let error = table.bad(&BadRow { source: "trades", ..bare }).expect_err("fails");
+        assert_eq!(error.to_string(), "cannot use a row of table 'trades': division by zero");
+        let error = table.bad(&row(b"{}")).expect_err("fails");
+        assert_eq!(error.to_string(), "cannot use a row of table 'trades': in.json, line 3: expected ':': {}");
     }
 
     #[test]

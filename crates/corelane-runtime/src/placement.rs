@@ -4,7 +4,7 @@ use corelane_stream::limits::WORKERS_MAX;
 use corelane_stream::{Error, Result};
 
 use crate::config::{DriverChoice, RuntimeConfig, SPIN_US_DEFAULT, WorkerConfig, ranges};
-use crate::probe::MachineFacts;
+use crate::probe::{BINDING_REFUSED, MachineFacts};
 
 /// What runs the workers' steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,11 @@ impl RuntimeConfig {
             .map(|worker| WorkerConfig { memory_bytes, ..self.worker(cpus[worker % cpus.len()], spin_us) })
             .collect();
         let driver = self.driver(facts, &mut notices)?;
-        Ok(Placement { workers: configs, pin: self.pin && !self.overprovisioned, driver, notices })
+        let pin = self.pin && !self.overprovisioned;
+        if pin && !facts.may_bind && !notices.iter().any(|notice| notice.ends_with(BINDING_REFUSED)) {
+            notices.push(format!("workers are not pinned: {BINDING_REFUSED}"));
+        }
+        Ok(Placement { workers: configs, pin: pin && facts.may_bind, driver, notices })
     }
 
     /// What one worker may hold: keys are spread evenly, so shares are equal.
@@ -132,6 +136,7 @@ pub(crate) mod tests {
             kernel: "6.18.0".to_owned(),
             cpus: (0..cpus).map(|id| Cpu { id, siblings: vec![id], numa_node: 0 }).collect(),
             io_uring: IoUring::Allowed,
+            may_bind: true,
             memlock_bytes: None,
             governor: None,
             cpu_quota: None,
@@ -174,6 +179,24 @@ pub(crate) mod tests {
         assert!(placement.workers.iter().all(|worker| worker.spin_us == 0));
         assert_eq!(placed(&config, &machine(4)), [1, 2, 1, 2, 1]);
         assert_eq!(placement.notices, ["5 workers share 2 CPUs (1-2); they do not spin"]);
+    }
+
+    #[test]
+    fn workers_that_may_not_be_bound_run_anywhere() {
+        let facts = MachineFacts { may_bind: false, ..machine(2) };
+        let placement = RuntimeConfig::default().resolve(&facts).unwrap();
+        assert_eq!((placement.driver, placement.pin), (DriverKind::Threads, false));
+        let refused = "threads may not be bound to CPUs (sched_setaffinity is refused)";
+        assert_eq!(placement.notices, [format!("running on plain threads: {refused}")]);
+        let threads = RuntimeConfig { driver: DriverChoice::Threads, ..RuntimeConfig::default() };
+        assert_eq!(threads.resolve(&facts).unwrap().notices, [format!("workers are not pinned: {refused}")]);
+        let unpinned = RuntimeConfig { pin: false, ..threads };
+        assert_eq!(unpinned.resolve(&facts).unwrap().notices, [""; 0]);
+        let facts = MachineFacts { io_uring: IoUring::Refused("it is not permitted".to_owned()), ..facts };
+        let notices = RuntimeConfig::default().resolve(&facts).unwrap().notices;
+        let expected =
+            ["running on plain threads: it is not permitted".to_owned(), format!("workers are not pinned: {refused}")];
+        assert_eq!(notices, expected);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::config::ranges;
 /// Locked memory that glommio insists on.
 pub const MEMLOCK_BYTES_MIN: u64 = 512 << 10;
 
+/// Why workers are not pinned where the kernel refuses it.
+pub const BINDING_REFUSED: &str = "threads may not be bound to CPUs (sched_setaffinity is refused)";
+
 /// Whether the kernel lets us use io_uring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IoUring {
@@ -37,6 +40,8 @@ pub struct MachineFacts {
     /// The CPUs the process may use, in order.
     pub cpus: Vec<Cpu>,
     pub io_uring: IoUring,
+    /// Whether threads may be bound to CPUs.
+    pub may_bind: bool,
     /// Bytes that may be locked, after raising the soft limit to the hard one; `None`: any.
     pub memlock_bytes: Option<u64>,
     /// The frequency governor of the first CPU, if there is one.
@@ -70,6 +75,8 @@ impl MachineFacts {
     pub fn glommio_refused(&self) -> Option<String> {
         match (&self.io_uring, self.memlock_bytes) {
             (IoUring::Refused(reason), _) => Some(reason.clone()),
+            // It binds also the threads that may run on every CPU.
+            (IoUring::Allowed, _) if !self.may_bind => Some(BINDING_REFUSED.to_owned()),
             (IoUring::Allowed, Some(bytes)) if bytes < MEMLOCK_BYTES_MIN => Some(format!(
                 "only {} KiB of memory may be locked and io_uring needs {} (ulimit -l)",
                 bytes >> 10,
@@ -86,10 +93,11 @@ pub fn probe() -> MachineFacts {
         kernel: line("/proc/sys/kernel/osrelease").unwrap_or_default(),
         cpus: allowed_cpus().into_iter().map(cpu).collect(),
         io_uring: probe_io_uring(),
+        may_bind: may_bind(),
         memlock_bytes: raise_memlock(),
         governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        cpu_quota: cpu_quota(),
-        memory_bytes: memory_bytes(),
+        cpu_quota: cpu_quota(Path::new("/")),
+        memory_bytes: memory_bytes(Path::new("/")),
     }
 }
 
@@ -100,6 +108,9 @@ pub fn advice(facts: &MachineFacts) -> Vec<String> {
         advice.push(format!(
             "glommio cannot run: {reason}; plain threads are used, which is as fast while there is work"
         ));
+    }
+    if !facts.may_bind {
+        advice.push(format!("workers run unpinned: {BINDING_REFUSED}; a container's seccomp profile can allow it"));
     }
     if let Some(governor) = facts.governor.as_deref().filter(|governor| *governor != "performance") {
         advice.push(format!("the CPU governor is {governor:?}; \"performance\" avoids slow starts after idling"));
@@ -191,7 +202,6 @@ fn probe_io_uring() -> IoUring {
     unsafe { libc::close(descriptor as libc::c_int) };
     match used {
         Err(error) => IoUring::Refused(refusal(&error)),
-        Ok(()) if !may_bind() => IoUring::Refused("threads may not be bound to CPUs, on which it insists".to_owned()),
         Ok(()) => IoUring::Allowed,
     }
 }
@@ -247,29 +257,30 @@ fn raise_memlock() -> Option<u64> {
     (soft != libc::RLIM_INFINITY).then_some(soft)
 }
 
-/// CPUs that the control group allows: the tightest limit up to the root.
-fn cpu_quota() -> Option<f64> {
+/// CPUs that the control group allows: the tightest limit up to the root. `system` is where the
+/// kernel's file systems lie, `/` but in tests.
+fn cpu_quota(system: &Path) -> Option<f64> {
     let old = |folder: &Path| {
         let number = |name| line(folder.join(name))?.parse::<f64>().ok();
         let (quota, period) = (number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?);
         (quota > 0.0 && period > 0.0).then(|| quota / period)
     };
     let new = |folder: &Path| line(folder.join("cpu.max")).as_deref().and_then(parse_cpu_max);
-    let quotas = group_folders("").into_iter().filter_map(|folder| new(&folder));
-    let quotas = quotas.chain(group_folders("cpu").into_iter().filter_map(|folder| old(&folder)));
+    let quotas = group_folders(system, "").into_iter().filter_map(|folder| new(&folder));
+    let quotas = quotas.chain(group_folders(system, "cpu").into_iter().filter_map(|folder| old(&folder)));
     quotas.reduce(f64::min)
 }
 
 /// The folders of the process's control group and of those above it: of the one hierarchy for
 /// all, or, where there is an older one for a controller, of that.
-fn group_folders(controller: &str) -> Vec<PathBuf> {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+fn group_folders(system: &Path, controller: &str) -> Vec<PathBuf> {
+    let groups = fs::read_to_string(system.join("proc/self/cgroup")).unwrap_or_default();
     let path = groups.lines().find_map(|line| {
         let (_, rest) = line.split_once(':')?;
         let (controllers, path) = rest.split_once(':')?;
         controllers.split(',').any(|name| name == controller).then(|| path.trim_start_matches('/'))
     });
-    let root = Path::new("/sys/fs/cgroup").join(controller);
+    let root = system.join("sys/fs/cgroup").join(controller);
     let Some(path) = path else { return Vec::new() };
     let folder = root.join(path);
     folder.ancestors().take_while(|folder| folder.starts_with(&root)).map(Path::to_path_buf).collect()
@@ -284,16 +295,16 @@ fn parse_cpu_max(text: &str) -> Option<f64> {
 }
 
 /// The memory of the machine, or what the control group allows of it.
-fn memory_bytes() -> u64 {
+fn memory_bytes(system: &Path) -> u64 {
     let limit = |folder: &Path, name| line(folder.join(name))?.parse::<u64>().ok();
-    let new = group_folders("").into_iter().filter_map(|folder| limit(&folder, "memory.max"));
-    let old = group_folders("memory").into_iter().filter_map(|folder| limit(&folder, "memory.limit_in_bytes"));
-    let all = all_memory_bytes();
+    let new = group_folders(system, "").into_iter().filter_map(|folder| limit(&folder, "memory.max"));
+    let old = group_folders(system, "memory").into_iter().filter_map(|folder| limit(&folder, "memory.limit_in_bytes"));
+    let all = all_memory_bytes(system);
     new.chain(old).fold(all, |least, limit| if all == 0 { limit } else { least.min(limit) })
 }
 
-fn all_memory_bytes() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+fn all_memory_bytes(system: &Path) -> u64 {
+    let text = fs::read_to_string(system.join("proc/meminfo")).unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kibibytes = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kibibytes.unwrap_or(0) << 10
@@ -309,6 +320,80 @@ mod tests {
         let facts = probe();
         assert!(!facts.cpus.is_empty() && !facts.physical().is_empty());
         assert!(!facts.kernel.is_empty() && facts.memory_bytes > 0);
+    }
+
+    /// CPUs and bytes that a system of these files allows.
+    fn limits(files: &[(&str, &str)]) -> (Option<f64>, u64) {
+        let system = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = system.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        (cpu_quota(system.path()), memory_bytes(system.path()))
+    }
+
+    const MEMORY: (&str, &str) = ("proc/meminfo", "MemTotal:       1048576 kB\nMemFree:        1024 kB\n");
+    const GROUPS: (&str, &str) =
+        ("proc/self/cgroup", "5:memory:/docker/one\n4:cpu,cpuacct:/docker/one\n1:name=systemd:/docker/one\n");
+
+    #[test]
+    fn control_groups_of_the_first_version() {
+        assert_eq!(limits(&[]), (None, 0));
+        assert_eq!(limits(&[GROUPS, MEMORY]), (None, 1 << 30));
+        let unlimited = [
+            GROUPS,
+            MEMORY,
+            ("sys/fs/cgroup/cpu/docker/one/cpu.cfs_quota_us", "-1\n"),
+            ("sys/fs/cgroup/cpu/docker/one/cpu.cfs_period_us", "100000\n"),
+            ("sys/fs/cgroup/memory/docker/one/memory.limit_in_bytes", "9223372036854771712\n"),
+        ];
+        assert_eq!(limits(&unlimited), (None, 1 << 30));
+        let limited = [
+            GROUPS,
+            MEMORY,
+            ("sys/fs/cgroup/cpu/docker/one/cpu.cfs_quota_us", "400000\n"),
+            ("sys/fs/cgroup/cpu/docker/one/cpu.cfs_period_us", "100000\n"),
+            ("sys/fs/cgroup/cpu/docker/cpu.cfs_quota_us", "150000\n"),
+            ("sys/fs/cgroup/cpu/docker/cpu.cfs_period_us", "100000\n"),
+            ("sys/fs/cgroup/memory/docker/one/memory.limit_in_bytes", "536870912\n"),
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+        ];
+        assert_eq!(limits(&limited), (Some(1.5), 512 << 20));
+    }
+
+    /// A container sees the path that its group has outside, and its own group at the root.
+    #[test]
+    fn a_control_group_seen_from_within() {
+        let files = [
+            GROUPS,
+            MEMORY,
+            ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"),
+            ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "268435456\n"),
+        ];
+        assert_eq!(limits(&files), (Some(0.5), 256 << 20));
+    }
+
+    #[test]
+    fn control_groups_of_the_second_version_and_of_both() {
+        let second = [
+            ("proc/self/cgroup", "0::/system.slice/lane.service\n"),
+            MEMORY,
+            ("sys/fs/cgroup/system.slice/lane.service/cpu.max", "max 100000\n"),
+            ("sys/fs/cgroup/system.slice/cpu.max", "200000 100000\n"),
+            ("sys/fs/cgroup/system.slice/lane.service/memory.max", "134217728\n"),
+            ("sys/fs/cgroup/system.slice/memory.max", "max\n"),
+        ];
+        assert_eq!(limits(&second), (Some(2.0), 128 << 20));
+        let both = [
+            ("proc/self/cgroup", "4:cpu,cpuacct:/lane\n0::/lane\n"),
+            MEMORY,
+            ("sys/fs/cgroup/lane/cpu.max", "300000 100000\n"),
+            ("sys/fs/cgroup/cpu/lane/cpu.cfs_quota_us", "250000\n"),
+            ("sys/fs/cgroup/cpu/lane/cpu.cfs_period_us", "100000\n"),
+        ];
+        assert_eq!(limits(&both), (Some(2.5), 1 << 30));
     }
 
     #[test]

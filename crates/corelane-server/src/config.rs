@@ -180,6 +180,16 @@ pub const CONFIG_ENVIRONMENT: &str = "CORELANE_CONFIG";
 
 const ENVIRONMENT_PREFIX: &str = "CORELANE_";
 
+/// True for a variable that Kubernetes puts into every container beside a service of our name:
+/// `CORELANE_SERVICE_HOST`, `CORELANE_WEB_PORT_80_TCP_ADDR`.
+fn tells_of_service(name: &str) -> bool {
+    let after_port = name.split_once("_PORT").map(|(_, rest)| rest);
+    let of_protocol = |rest: &str| ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| rest.contains(protocol));
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || after_port.is_some_and(|rest| rest.is_empty() || of_protocol(rest))
+}
+
 fn environment_name(key: &str) -> String {
     format!("{ENVIRONMENT_PREFIX}{}", key.to_uppercase().replace('-', "_"))
 }
@@ -307,14 +317,16 @@ impl Settings {
             self.values.insert(setting.key, checked(setting, text, Origin::Environment(name.to_string()))?);
             return Ok(());
         }
-        // Kubernetes puts CORELANE_SERVICE_HOST and the like into every container beside a service
-        // of our name, so an unknown variable is an error only where it looks like a slip.
-        let key = name[ENVIRONMENT_PREFIX.len()..].to_lowercase().replace('_', "-");
-        match nearest(&key, SETTINGS.iter().map(|setting| setting.key)) {
-            Some(key) => Err(Error::invalid(format!("unknown environment variable {name:?}"))
-                .with_hint(format!("did you mean {}?", environment_name(key)))),
-            None => Ok(()),
+        if tells_of_service(name) {
+            return Ok(());
         }
+        let key = name[ENVIRONMENT_PREFIX.len()..].to_lowercase().replace('_', "-");
+        let known = SETTINGS.iter().map(|setting| setting.key).chain(["config"]);
+        let hint = match nearest(&key, known.clone()) {
+            Some(key) => format!("did you mean {}?", environment_name(key)),
+            None => format!("known are {}", known.map(environment_name).collect::<Vec<_>>().join(", ")),
+        };
+        Err(Error::invalid(format!("unknown environment variable {name:?}")).with_hint(hint))
     }
 
     fn add_file(&mut self, path: &str, text: &str) -> Result<()> {
@@ -334,6 +346,11 @@ impl Settings {
                 ("runtime" | "core", _) => {
                     return Err(Error::invalid(format!("{name} in {path} is not a table"))
                         .with_hint("write [runtime] for all workers and [core.3] for the one on CPU 3"));
+                }
+                (key, _) if find(key).is_some() => {
+                    return Err(
+                        Error::invalid(format!("{key} in {path} is in no table")).with_hint("put it under [runtime]")
+                    );
                 }
                 _ => return Err(unknown("table", name, ["runtime", "core"].into_iter()).place(path)),
             }
@@ -713,13 +730,42 @@ mod tests {
             "#]],
         );
         check(
+            "batch-rows = 1",
+            expect![[r#"
+                batch-rows in lane.toml is in no table
+                hint: put it under [runtime]
+            "#]],
+        );
+        check(
             "CORELANE_BATCH_ROW=1",
             expect![[r#"
                 unknown environment variable "CORELANE_BATCH_ROW"
                 hint: did you mean CORELANE_BATCH_ROWS?
             "#]],
         );
-        check("CORELANE_SERVICE_HOST=10.0.0.1", expect![""]);
+        check(
+            "CORELANE_FOO=1",
+            expect![[r#"
+                unknown environment variable "CORELANE_FOO"
+                hint: known are CORELANE_CORES, CORELANE_WORKERS, CORELANE_NO_PIN, CORELANE_OVERPROVISIONED, CORELANE_IDLE, CORELANE_SPIN_US, CORELANE_BATCH_ROWS, CORELANE_RING_SLOTS, CORELANE_LINGER_US, CORELANE_MEMORY, CORELANE_RESERVE_MEMORY, CORELANE_TASK_QUOTA_US, CORELANE_STALL_NOTIFY_MS, CORELANE_DRIVER, CORELANE_CONFIG
+            "#]],
+        );
+        check(
+            "CORELANE_CONFG=lane.toml",
+            expect![[r#"
+                unknown environment variable "CORELANE_CONFG"
+                hint: did you mean CORELANE_CONFIG?
+            "#]],
+        );
+        let services = [
+            "CORELANE_SERVICE_HOST=10.0.0.1",
+            "CORELANE_SERVICE_PORT_HTTP=80",
+            "CORELANE_PORT=tcp://10.0.0.1:80",
+            "CORELANE_WEB_PORT_80_TCP_ADDR=10.0.0.1",
+        ];
+        for variable in services {
+            check(variable, expect![""]);
+        }
     }
 
     #[test]

@@ -67,6 +67,7 @@ fn found(facts: &MachineFacts) -> Vec<(&'static str, String)> {
             facts.memlock_bytes.map_or_else(|| "unlimited".into(), |bytes| format!("{} KiB", bytes >> 10)),
         ),
         ("allowed CPUs", numbers(&facts.allowed())),
+        ("binding to CPUs", if facts.may_bind { "allowed".into() } else { "refused".into() }),
         ("physical cores", numbers(&facts.physical())),
         ("SMT siblings", if shared.is_empty() { "none".into() } else { shared.join(" ") }),
         ("NUMA nodes", facts.numa_nodes().to_string()),
@@ -105,6 +106,7 @@ mod tests {
             kernel: "6.18.0".into(),
             cpus: (0..4).map(|id| Cpu { id, siblings: vec![id % 2, id % 2 + 2], numa_node: 0 }).collect(),
             io_uring: IoUring::Refused("the kernel has no io_uring, or hides it".into()),
+            may_bind: true,
             memlock_bytes: Some(8 << 20),
             governor: Some("performance".into()),
             cpu_quota: None,
@@ -121,6 +123,7 @@ mod tests {
               io_uring          refused: the kernel has no io_uring, or hides it
               locked memory     8192 KiB
               allowed CPUs      0 1 2 3
+              binding to CPUs   allowed
               physical cores    0 1
               SMT siblings      0+2 1+3
               NUMA nodes        1

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use arrow::datatypes::SchemaRef;
 use corelane_connectors::FileRowErrors;
 use corelane_runtime::{JobHandle, Outcome};
-use corelane_stream::{ChangelogMode, Dataflow, Result, Watermark};
+use corelane_stream::{ChangelogMode, Dataflow, NodeKind, Result, SinkSpec, Watermark};
 
 use crate::collect::{Collected, Collector};
 
@@ -20,7 +20,7 @@ pub struct RunningJob {
     result: Option<QueryResult>,
     bounded: bool,
     row_errors: Arc<FileRowErrors>,
-    sinks: Vec<usize>,
+    sinks: Vec<(usize, Arc<dyn SinkSpec>)>,
     /// What is told of the plan, whatever the workers do.
     notices: Vec<String>,
 }
@@ -46,9 +46,11 @@ impl RunningJob {
         row_errors: Arc<FileRowErrors>,
         notices: Vec<String>,
     ) -> Self {
-        let is_sink = |node: &corelane_stream::Node| matches!(node.kind, corelane_stream::NodeKind::Sink(_));
-        let sinks = dataflow.nodes.iter().enumerate().filter(|(_, node)| is_sink(node)).map(|(id, _)| id).collect();
-        RunningJob { handle, result, bounded: dataflow.bounded(), row_errors, sinks, notices }
+        let sinks = dataflow.nodes.iter().enumerate().filter_map(|(id, node)| match &node.kind {
+            NodeKind::Sink(sink) => Some((id, Arc::clone(&sink.spec))),
+            NodeKind::Source(_) | NodeKind::Operator(_) => None,
+        });
+        RunningJob { handle, result, bounded: dataflow.bounded(), row_errors, sinks: sinks.collect(), notices }
     }
 
     /// The columns of a bare SELECT; `None` for a job that writes to tables.
@@ -134,6 +136,12 @@ impl RunningJob {
         self.handle.cancel();
     }
 
+    /// Throws away what was not committed, for a program that ends while the job hangs.
+    pub fn undo(&self) -> impl FnOnce() + Send + use<> {
+        let sinks: Vec<Arc<dyn SinkSpec>> = self.sinks.iter().map(|(_, sink)| Arc::clone(sink)).collect();
+        move || sinks.iter().for_each(|sink| sink.abort())
+    }
+
     /// # Errors
     /// What failed the job.
     pub fn wait(self) -> Result<JobReport> {
@@ -144,7 +152,7 @@ impl RunningJob {
         if let Outcome::Failed(failure) = &report.outcome {
             return Err(failure.error.clone());
         }
-        let rows_out = sinks.iter().filter_map(|sink| report.nodes.get(*sink)).map(|node| node.metrics.rows_in).sum();
+        let rows_out = sinks.iter().filter_map(|(id, _)| report.nodes.get(*id)).map(|node| node.metrics.rows_in).sum();
         let counts = row_errors.counts();
         let elapsed_ns = report.elapsed_ns;
         let worker = |worker: &corelane_runtime::WorkerReport| WorkerReport {

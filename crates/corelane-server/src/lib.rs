@@ -8,6 +8,7 @@ pub mod clock;
 pub mod collect;
 pub mod config;
 pub mod doctor;
+pub mod files;
 mod idle_options;
 mod job;
 mod memory;

@@ -15,7 +15,9 @@ use corelane_connectors::filesystem::{TableUse, check_dead_letters, check_standa
 use corelane_runtime::{JobSetup, MachineFacts, RuntimeConfig, probe};
 use corelane_sql::parse::{Insert, Statement as Parsed, StatementKind, add_reads, parse_script};
 use corelane_sql::{Catalog, Functions, PlanOptions, Planner, Relation, SqlError, explain};
-use corelane_stream::{Clock, Dataflow, Error, ErrorKind, NodeKind, OptionDef, Result, SinkSpec, SourceSpec};
+use corelane_stream::{
+    Clock, Dataflow, Error, ErrorKind, NodeKind, OptionDef, Result, SinkSpec, SourceSpec, TableDefinition,
+};
 
 use crate::collect::collect;
 use crate::config::Settings;
@@ -32,7 +34,7 @@ pub enum Effect {
     Run,
     /// Their plans are the answer.
     Explain,
-    /// They are planned; nothing runs.
+    /// They are planned, and what they read and write is looked at; nothing runs.
     Check,
 }
 
@@ -64,6 +66,8 @@ pub struct Session {
     facts: MachineFacts,
     workers: usize,
     effect: Effect,
+    /// Paths that the statements checked so far would have written.
+    written: Vec<String>,
     clock: SharedClock,
     set: BTreeMap<String, String>,
     /// Tables and views that statements of its scripts read.
@@ -107,6 +111,30 @@ pub struct Statement {
     parsed: Parsed,
     name: Arc<str>,
     text: Arc<str>,
+}
+
+impl Statement {
+    /// Whether it gives rows: a query, or what lists things.
+    pub fn has_rows(&self) -> bool {
+        match &self.parsed.kind {
+            StatementKind::Query { .. }
+            | StatementKind::ShowOptions
+            | StatementKind::ShowTables
+            | StatementKind::ShowViews
+            | StatementKind::ShowFunctions
+            | StatementKind::ShowConnectors
+            | StatementKind::Describe(_) => true,
+            StatementKind::CreateTable(_)
+            | StatementKind::CreateView(_)
+            | StatementKind::Drop { .. }
+            | StatementKind::Set { .. }
+            | StatementKind::Reset { .. }
+            | StatementKind::ShowCreate { .. }
+            | StatementKind::Explain { .. }
+            | StatementKind::Insert(_)
+            | StatementKind::StatementSet(_) => false,
+        }
+    }
 }
 
 /// What a statement gives.
@@ -194,6 +222,7 @@ impl Session {
             facts,
             workers,
             effect: options.effect,
+            written: Vec::new(),
             clock: SharedClock(options.clock),
             set: BTreeMap::new(),
             reads: BTreeSet::new(),
@@ -445,29 +474,63 @@ impl Session {
                     NodeKind::Sink(sink) => (&sink.table, sink.spec.name(), true),
                     NodeKind::Operator(_) => return None,
                 };
-                let of_files = connector == "filesystem";
-                let declared = match self.catalog.get(name) {
-                    Some(Relation::Table(table)) => Some(&table.definition),
-                    // A file without a declaration has its path for a name.
-                    Some(Relation::View(_)) | None => None,
-                };
-                let path = match declared {
-                    Some(table) => table.options.get("path").map(String::as_str),
-                    None => Some(name.as_str()),
-                };
-                let policy = declared.map(|table| table.policy.as_ref());
-                Some(TableUse { table: name, path: path.filter(|_| of_files), policy, written })
+                let policy = self.declared(name).map(|table| table.policy.as_ref());
+                Some(TableUse { table: name, path: self.path(name, connector), policy, written })
             })
             .collect();
         check_dead_letters(&tables)?;
         check_standard_input(&tables)
     }
 
+    /// `None` for a file without a declaration.
+    fn declared(&self, table: &str) -> Option<&TableDefinition> {
+        match self.catalog.get(table) {
+            Some(Relation::Table(table)) => Some(&table.definition),
+            Some(Relation::View(_)) | None => None,
+        }
+    }
+
+    /// Where a table's files are, if it is one of files.
+    fn path<'a>(&'a self, table: &'a str, connector: &str) -> Option<&'a str> {
+        let path = match self.declared(table) {
+            Some(table) => table.options.get("path").map(String::as_str),
+            // A file without a declaration has its path for a name.
+            None => Some(table),
+        };
+        path.filter(|_| connector == "filesystem")
+    }
+
+    /// Looks at what a job would read and write. What an earlier statement of the script would have
+    /// written need not be there.
+    fn check_world(&mut self, dataflow: &Dataflow) -> Result<()> {
+        let mut written = Vec::new();
+        for node in &dataflow.nodes {
+            match &node.kind {
+                NodeKind::Source(source) => {
+                    let path = self.path(&source.table, source.spec.name());
+                    if !path.is_some_and(|path| self.written.iter().any(|earlier| path.starts_with(earlier))) {
+                        source.spec.check()?;
+                    }
+                }
+                NodeKind::Sink(sink) => {
+                    sink.spec.check()?;
+                    written.extend(self.path(&sink.table, sink.spec.name()).map(str::to_owned));
+                }
+                NodeKind::Operator(_) => {}
+            }
+        }
+        self.written.extend(written);
+        Ok(())
+    }
+
     fn run(&mut self, dataflow: Dataflow, result: Option<QueryResult>) -> Result<Answer, Stop> {
         self.check_files(&dataflow)?;
         match self.effect {
             Effect::Explain => return Ok(Answer::Text(explain(&dataflow, self.workers))),
-            Effect::Check => return Ok(Answer::Done("the plan is fine".to_owned())),
+            Effect::Check => {
+                self.check_world(&dataflow)?;
+                return Ok(Answer::Done("the plan is fine".to_owned()));
+            }
             Effect::Run => {}
         }
         let row_errors = Arc::new(FileRowErrors::new());

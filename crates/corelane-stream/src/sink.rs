@@ -94,6 +94,14 @@ pub trait SinkSpec: fmt::Debug + Send + Sync {
     /// If it cannot, with the reason.
     fn accept(&self, mode: &ChangelogMode) -> Result<()>;
 
+    /// Looks whether `begin` would succeed, and leaves the outside as it is.
+    ///
+    /// # Errors
+    /// As for `begin`.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Called once per job, before any worker opens the sink.
     ///
     /// # Errors

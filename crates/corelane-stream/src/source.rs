@@ -149,6 +149,14 @@ pub trait SourceSpec: fmt::Debug + Send + Sync {
     /// If the outside cannot be listed: a missing file, a directory without matching files.
     fn splits(&self, workers: usize) -> Result<Vec<Split>>;
 
+    /// Looks whether the source can be read, without reading it.
+    ///
+    /// # Errors
+    /// If it cannot.
+    fn check(&self) -> Result<()> {
+        self.splits(1).map(drop)
+    }
+
     /// # Errors
     /// If a split cannot be opened.
     fn open(&self, splits: Vec<Split>, context: &SourceContext) -> Result<Box<dyn Source>>;

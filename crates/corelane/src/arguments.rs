@@ -60,7 +60,7 @@ pub enum Page {
 #[derive(Args, Debug)]
 pub struct ScriptArguments {
     /// The script; `-` reads it from standard input.
-    #[arg(value_name = "FILE", required_unless_present = "command")]
+    #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
 
     /// Statements, instead of a file.
@@ -81,15 +81,16 @@ pub struct RunArguments {
     #[arg(long, conflicts_with = "dry_run")]
     pub explain: bool,
 
-    /// Check and plan every statement and run nothing.
+    /// Check and plan every statement, look whether its inputs can be read and its outputs written, and run nothing.
     #[arg(long)]
     pub dry_run: bool,
 
-    /// How to print the rows of a SELECT [default: table on a terminal, csv elsewhere]
+    /// How to print the rows of a SELECT [default: what the name of --output ends in; else table on a terminal, csv elsewhere]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub format: Option<Format>,
 
-    /// Write the rows to a file, which appears when it is complete.
+    /// Write the rows to a file, which appears when it is complete; `-` is standard output. The name may end in .csv,
+    /// .tsv, .json, .jsonl or .ndjson, also with .gz or .zst, or in .parquet; with .txt or no ending it says nothing.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -105,7 +106,7 @@ pub struct RunArguments {
     #[arg(long)]
     pub stats: bool,
 
-    /// Write what each worker did to a file, as JSON.
+    /// Write what each worker did to a file, as JSON; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub stats_json: Option<PathBuf>,
 
@@ -164,7 +165,8 @@ impl Args for SettingFlags {
             // Values are checked with those from the environment and the file, not by clap.
             command.arg(match setting.kind {
                 SettingKind::Flag => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
-                SettingKind::Integer { .. } | SettingKind::Bytes | SettingKind::Choice(_) | SettingKind::Cpus => arg,
+                SettingKind::Integer { .. } | SettingKind::Bytes => arg.allow_negative_numbers(true),
+                SettingKind::Choice(_) | SettingKind::Cpus => arg,
             })
         })
     }
@@ -199,6 +201,8 @@ pub enum Format {
     Csv,
     /// The final result, one object a line.
     Json,
+    /// The final result as a Parquet file, of one query.
+    Parquet,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -277,17 +281,6 @@ mod tests {
 
     #[test]
     fn wrong_usage() {
-        refused(
-            "run",
-            expect![[r#"
-                error: the following required arguments were not provided:
-                  <FILE>
-
-                Usage: corelane run <FILE>
-
-                For more information, try '--help'.
-            "#]],
-        );
         refused(
             "run q.sql --worker 3",
             expect![[r#"

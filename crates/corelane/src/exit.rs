@@ -92,7 +92,8 @@ impl Failed {
         }
     }
 
-    fn rendered(&self, color: bool) -> String {
+    /// The text of `report`.
+    pub fn rendered(&self, color: bool) -> String {
         let (red, cyan, plain) = if color { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
         let mut text = format!("{red}error:{plain} {}\n", self.message);
         if let Some(place) = &self.place {

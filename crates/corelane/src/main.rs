@@ -11,6 +11,7 @@ mod run;
 mod settings;
 mod signals;
 mod stats;
+mod unfinished;
 mod version;
 
 use std::process::ExitCode;

@@ -116,6 +116,13 @@ pub fn summarize(report: &JobReport, summary: Summary) {
     }
 }
 
+/// Says that a signal ended the input before its end.
+pub fn tell_cut(what: &str, report: &JobReport) {
+    let rows = quantity::rows(report.rows_in);
+    // As above.
+    let _ = writeln!(std::io::stderr(), "interrupted: {what} is of the {rows} read so far");
+}
+
 fn summary_line(report: &JobReport, summary: Summary) -> Option<String> {
     let mut parts = Vec::new();
     if summary == Summary::Whole {

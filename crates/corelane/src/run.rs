@@ -1,22 +1,24 @@
 //! `corelane run` and `corelane explain`: a script in, its answers out.
 
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::time::Duration;
 
+use corelane_server::files::FileCompression;
 use corelane_server::{
     Answer, ChangelogBatch, ChangelogMode, Collected, Effect, JobReport, RunningJob, Session, SessionOptions,
-    SystemClock,
+    Statement, SystemClock,
 };
 
 use crate::arguments::{ExplainArguments, Format, RunArguments, ScriptArguments};
 use crate::exit::{Exit, Failed, reason};
-use crate::output::{Destination, Layout, Results, Shape};
+use crate::output::{Destination, Form, Layout, Results, Shape, is_standard_output};
 use crate::progress::{self, Progress, Summary};
 use crate::settings;
 use crate::signals::{Interrupts, Request};
 use crate::stats::{self, Stats};
+use crate::unfinished::Unfinished;
 
 /// How long the loop that runs a job waits before it looks at signals and redraws.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -26,22 +28,24 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 /// # Errors
 /// Whatever ends it early.
 pub fn run(arguments: RunArguments) -> Result<Exit, Failed> {
+    let form = form(&arguments)?;
     let options = SessionOptions {
         settings: settings::load(&arguments.runtime)?,
         clock: Arc::new(SystemClock::new()),
-        final_results: arguments.format != Some(Format::Changelog),
+        final_results: form.format != Some(Format::Changelog),
         sets: arguments.script.sets.clone(),
         effect: effect(&arguments),
     };
     let text = ScriptText::read(&arguments.script)?;
     // Whatever is wrong with where results go shall show before the work, not after it.
-    let out = destination(&arguments)?;
-    let stats_file = arguments.stats_json.as_deref().map(|path| Destination::file(path, arguments.overwrite));
-    let stats_file = stats_file.transpose()?;
+    let named = |path: &PathBuf, compression| Destination::named(path, arguments.overwrite, compression);
+    let out = arguments.output.as_ref().map(|path| named(path, form.compression)).transpose()?;
+    let out = out.unwrap_or_else(Destination::standard_output);
+    let stats_file = arguments.stats_json.as_ref().map(|path| named(path, FileCompression::None)).transpose()?;
     let session = Session::new(options).map_err(|error| Failed::in_settings(&error))?;
     let interrupts = Interrupts::install()?;
 
-    let mut runner = Runner { arguments: &arguments, session, interrupts, out, reports: Vec::new() };
+    let mut runner = Runner { arguments: &arguments, form, session, interrupts, out, reports: Vec::new() };
     let ended = runner.script(&text);
     let Runner { interrupts, out, reports, .. } = runner;
     if arguments.stats {
@@ -49,12 +53,14 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failed> {
         // As for the summary: where standard error is closed nobody reads it.
         let _ = io::stderr().write_all(text.as_bytes());
     }
-    if let Some(mut file) = stats_file {
-        file.write(&Stats::json(&reports))?;
+    if let Some(mut file) = stats_file.filter(|_| !arguments.dry_run) {
+        file.write(Stats::json(&reports))?;
         file.complete()?;
     }
     ended?;
-    if interrupts.request() != Request::Stop {
+    // What only looked whether it can be written leaves nothing.
+    let leaves_nothing = arguments.dry_run && arguments.output.is_some();
+    if interrupts.request() != Request::Stop && !leaves_nothing {
         out.complete()?;
     }
     Ok(if interrupts.request() == Request::GoOn { Exit::Done } else { Exit::Interrupted })
@@ -77,11 +83,24 @@ fn effect(arguments: &RunArguments) -> Effect {
     }
 }
 
-fn destination(arguments: &RunArguments) -> Result<Destination, Failed> {
-    match &arguments.output {
-        Some(path) => Destination::file(path, arguments.overwrite),
-        None => Ok(Destination::standard_output()),
+/// What is written where rows go.
+fn form(arguments: &RunArguments) -> Result<Form, Failed> {
+    let form = match arguments.output.as_deref().filter(|path| !is_standard_output(path)) {
+        Some(path) => Form::of(path, arguments.format)?,
+        None if arguments.format == Some(Format::Parquet) => {
+            return Err(Failed::usage("cannot print Parquet: it is read from its end, which only a file has")
+                .with_hint("name a file with --output"));
+        }
+        None => Form::nameless(arguments.format),
+    };
+    if let (Some(rows), Some(stats)) = (&arguments.output, &arguments.stats_json)
+        && !is_standard_output(rows)
+        && absolute(rows).ok() == absolute(stats).ok()
+    {
+        return Err(Failed::usage(format!("--output and --stats-json both name {}", rows.display()))
+            .with_hint("give each a file of its own"));
     }
+    Ok(form)
 }
 
 /// A script and the name it has in messages.
@@ -101,7 +120,10 @@ impl ScriptText {
                 (name("standard input"), read.map(|_| bytes))
             }
             (None, Some(path)) => (path.display().to_string(), std::fs::read(path)),
-            (None, None) => return Err(Failed::usage("there is no script to run")),
+            (None, None) => {
+                return Err(Failed::usage("there is no script to run")
+                    .with_hint("name a file, `-` for standard input, or give the statements: -c 'SELECT 1'"));
+            }
         };
         let bytes = bytes
             .map_err(|error| Failed::new(Exit::Io, format!("cannot read the script {name}: {}", reason(&error))))?;
@@ -116,7 +138,8 @@ impl ScriptText {
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
                 let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
-                Err(Failed::new(Exit::Sql, format!("cannot read the script {name}: line {line} is not UTF-8")))
+                let message = format!("cannot read the script {name}: line {line} is not UTF-8");
+                Err(Failed::new(Exit::Sql, message).with_hint("save it as UTF-8"))
             }
         }
     }
@@ -125,15 +148,25 @@ impl ScriptText {
 /// Runs statement after statement.
 struct Runner<'a> {
     arguments: &'a RunArguments,
+    form: Form,
     session: Session,
     interrupts: Interrupts,
     out: Destination,
     reports: Vec<JobReport>,
 }
 
+/// A job whose rows have all come.
+struct Pumped {
+    /// If it has any.
+    results: Option<Results>,
+    /// What it was asked for on the way.
+    obeyed: Request,
+}
+
 impl Runner<'_> {
     fn script(&mut self, text: &ScriptText) -> Result<(), Failed> {
         let script = self.session.script(&text.name, &text.text)?;
+        self.check_parquet(script.statements())?;
         for statement in script.statements() {
             if self.interrupts.request() != Request::GoOn {
                 break;
@@ -146,6 +179,10 @@ impl Runner<'_> {
                         results.push(ChangelogBatch::append(rows), &mut self.out)?;
                     }
                     results.finish(&mut self.out)?;
+                }
+                Answer::Text(_) if self.form.format == Some(Format::Parquet) => {
+                    return Err(Failed::usage("cannot write a text as Parquet")
+                        .with_hint("let the name of --output end in .txt, or leave it out"));
                 }
                 Answer::Text(text) => {
                     self.out.write(text.trim_end())?;
@@ -162,14 +199,29 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// One Parquet file holds the rows of one statement, while the others go one behind the other.
+    fn check_parquet(&self, statements: &[Statement]) -> Result<(), Failed> {
+        let with_rows = statements.iter().filter(|statement| statement.has_rows()).count();
+        if self.form.format != Some(Format::Parquet) || with_rows == 1 {
+            return Ok(());
+        }
+        let path = self.arguments.output.as_deref().unwrap_or(Path::new("-")).display();
+        let found = if with_rows == 0 { "none".to_owned() } else { with_rows.to_string() };
+        Err(Failed::usage(format!("{path} takes the rows of one query, and the script has {found}"))
+            .with_hint("INSERT INTO a table with 'connector' = 'filesystem' writes a file for each"))
+    }
+
     fn layout(&self) -> Layout {
-        let arguments = self.arguments;
-        Layout { format: arguments.format, rows_max: arguments.max_rows, terminal: self.out.is_terminal() }
+        let Form { format, delimiter, .. } = self.form;
+        Layout { format, delimiter, rows_max: self.arguments.max_rows, terminal: self.out.is_terminal() }
     }
 
     fn job(&mut self, job: RunningJob) -> Result<(), Failed> {
         let watched = progress::watched() && !self.arguments.quiet;
         let mut progress = if watched && !self.arguments.no_progress { Progress::drawn() } else { Progress::hidden() };
+        let _unfinished = Unfinished::begin(job.undo());
+        let what = if job.schema().is_some() { "the result" } else { "the output" };
+        let ends = job.bounded();
         let pumped = self.pump(&job, &mut progress);
         if pumped.is_err() {
             job.cancel();
@@ -177,21 +229,26 @@ impl Runner<'_> {
         progress.finish();
         let waited = job.wait();
         // What failed the output is the cause, what the job says to its cancelling is not.
-        let results = pumped?;
+        let Pumped { results, obeyed } = pumped?;
         let report = waited?;
         let stopped = self.interrupts.request() == Request::Stop;
         if let Some(results) = results.filter(|_| !stopped) {
             results.finish(&mut self.out)?;
         }
         self.out.flush()?;
-        let whole = watched || self.arguments.verbose;
+        // Input without an end has no other one.
+        if ends && obeyed == Request::Drain && !stopped {
+            progress::tell_cut(what, &report);
+        }
+        // The statistics begin with the summary.
+        let whole = (watched || self.arguments.verbose) && !self.arguments.stats;
         progress::summarize(&report, if whole { Summary::Whole } else { Summary::Losses });
         self.reports.push(report);
         Ok(())
     }
 
     /// Moves rows from the job to the output until the job has ended.
-    fn pump(&mut self, job: &RunningJob, progress: &mut Progress) -> Result<Option<Results>, Failed> {
+    fn pump(&mut self, job: &RunningJob, progress: &mut Progress) -> Result<Pumped, Failed> {
         let layout = self.layout();
         let shape = |schema| Shape { schema, mode: job.mode(), bounded: job.bounded() };
         let mut results = job.schema().map(|schema| Results::new(&layout, &shape(schema))).transpose()?;
@@ -225,7 +282,7 @@ impl Runner<'_> {
                 Collected::Nothing => {}
                 Collected::End => {
                     self.tell(&job.notices(), told, progress);
-                    return Ok(results);
+                    return Ok(Pumped { results, obeyed });
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Gathers settings from flags, environment and file, and shows where each came from.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use comfy_table::ContentArrangement;
@@ -30,6 +31,9 @@ fn read(path: &Path) -> Result<(String, String), Failed> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {
         Ok(text) => Ok((name, text)),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(Failed::usage(format!("cannot read the settings in {name}: they are not UTF-8")))
+        }
         Err(error) => Err(Failed::new(Exit::Io, format!("cannot read the settings in {name}: {}", reason(&error)))),
     }
 }

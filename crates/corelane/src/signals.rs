@@ -1,10 +1,12 @@
 //! SIGINT and SIGTERM: the first asks the job to finish what it has and commit, the second to stop.
 //!
 //! The loop that runs a job looks at the count a few times a second. If it cannot, because it hangs
-//! in a write to a terminal or a network disk, the program ends by itself shortly after the second.
+//! in a write to a terminal or a network disk, the program ends by itself shortly after the second,
+//! and undoes what is not finished.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -12,8 +14,9 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithRawSiginfo;
 
 use crate::exit::{Exit, Failed};
+use crate::unfinished;
 
-/// How long a job may take to throw away what it has not committed.
+/// How long a job may take to throw away what it has not committed, and after that the program to do it.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
 /// A signal that the same sender repeats within this time is the same request: `timeout` signals a
@@ -57,10 +60,9 @@ impl Interrupts {
                     continue;
                 }
                 last = Some((signal.si_signo, sender, Instant::now()));
-                match count.fetch_add(1, Ordering::SeqCst) {
-                    0 => {}
-                    1 => exit_after_grace(),
-                    _ => std::process::exit(i32::from(Exit::Interrupted.code())),
+                // A third says nothing new: the program ends soon.
+                if count.fetch_add(1, Ordering::SeqCst) == 1 {
+                    exit_after_grace();
                 }
             }
         };
@@ -80,6 +82,15 @@ impl Interrupts {
 fn exit_after_grace() {
     let exit = || {
         std::thread::sleep(STOP_GRACE);
+        // On a disk that hangs this hangs too.
+        let (done, undone) = mpsc::channel::<()>();
+        let undo = move || {
+            unfinished::undo();
+            drop(done);
+        };
+        if std::thread::Builder::new().name("undo".into()).spawn(undo).is_ok() {
+            let _ = undone.recv_timeout(STOP_GRACE);
+        }
         std::process::exit(i32::from(Exit::Interrupted.code()));
     };
     if std::thread::Builder::new().name("stop".into()).spawn(exit).is_err() {

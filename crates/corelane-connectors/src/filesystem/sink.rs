@@ -25,7 +25,7 @@ mod rolling;
 mod writer;
 
 use ledger::Ledger;
-use part::FileCompression;
+pub use part::{CompressedFile, FileCompression};
 use partition::PartitionColumns;
 use rolling::RollingPolicy;
 use writer::FilesystemSink;
@@ -247,6 +247,10 @@ impl SinkSpec for FilesystemSinkSpec {
                     ))
             }
         }
+    }
+
+    fn check(&self) -> Result<()> {
+        ledger::check(&self.layout.target, self.layout.mode)
     }
 
     fn begin(&self) -> Result<()> {

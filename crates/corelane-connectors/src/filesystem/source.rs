@@ -4,6 +4,7 @@
 //! buffer, one decoder and the batch it builds.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use corelane_stream::{
 
 use super::follow::{self, FollowingSource, Share};
 use super::layout::{Layout, is_metadata};
-use super::listing::{FileInfo, list_some};
+use super::listing::{FileInfo, cannot_read, list, list_some};
 use super::parquet::{ParquetFile, RowGroup};
 use super::partition_values::PartitionNames;
 use super::split::{self, FileSplit, RANGE_BYTES};
@@ -224,6 +225,13 @@ impl SourceSpec for FilesystemSource {
             }
         };
         Ok(splits.iter().map(FileSplit::to_split).collect())
+    }
+
+    fn check(&self) -> Result<()> {
+        self.splits(1)?;
+        let files = if self.path == "-" { Vec::new() } else { list(&self.path)? };
+        let open = |file: &FileInfo| File::open(&file.path).map_err(|error| cannot_read(&file.path, &error));
+        files.iter().try_for_each(|file| open(file).map(drop))
     }
 
     fn open(&self, splits: Vec<Split>, context: &SourceContext) -> Result<Box<dyn Source>> {

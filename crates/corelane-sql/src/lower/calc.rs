@@ -300,7 +300,7 @@ pub(super) fn replace_columns(
 
 /// The policy of rows that no table stands behind.
 pub(super) fn no_table_policy() -> Arc<RowPolicy> {
-    Arc::new(RowPolicy { table: "query".to_owned(), ..RowPolicy::default() })
+    Arc::new(RowPolicy::default())
 }
 
 /// A column of a relation's output under a name of its own.

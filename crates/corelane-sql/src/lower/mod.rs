@@ -265,7 +265,8 @@ impl Lowering {
 fn strictest<'a>(policies: impl Iterator<Item = &'a RowPolicy> + Clone) -> RowPolicy {
     let mut tables: Vec<&str> = Vec::new();
     for policy in policies.clone() {
-        if !tables.contains(&policy.table.as_str()) {
+        // Rows that no table stands behind have no name.
+        if !policy.table.is_empty() && !tables.contains(&policy.table.as_str()) {
             tables.push(&policy.table);
         }
     }

@@ -14,13 +14,14 @@ use super::Printer;
 #[derive(Debug)]
 pub struct Csv {
     schema: SchemaRef,
+    delimiter: char,
     /// One value, before it is known whether it needs quotes.
     value: String,
 }
 
 impl Csv {
-    pub fn new(schema: SchemaRef) -> Csv {
-        Csv { schema, value: String::new() }
+    pub fn new(schema: SchemaRef, delimiter: char) -> Csv {
+        Csv { schema, delimiter, value: String::new() }
     }
 }
 
@@ -31,9 +32,9 @@ impl Printer for Csv {
     fn begin(&mut self, out: &mut String) {
         for (index, field) in self.schema.fields().iter().enumerate() {
             if index != 0 {
-                out.push(',');
+                out.push(self.delimiter);
             }
-            quoted(field.name(), out);
+            quoted(field.name(), self.delimiter, out);
         }
         out.push('\n');
     }
@@ -46,12 +47,12 @@ impl Printer for Csv {
         for row in 0..batch.num_rows() {
             for (index, column) in columns.iter().enumerate() {
                 if index != 0 {
-                    out.push(',');
+                    out.push(self.delimiter);
                 }
                 if !column.is_null(row) {
                     self.value.clear();
                     column.write(row, &mut self.value);
-                    quoted(&self.value, out);
+                    quoted(&self.value, self.delimiter, out);
                 }
             }
             out.push('\n');
@@ -64,8 +65,8 @@ impl Printer for Csv {
     }
 }
 
-fn quoted(value: &str, out: &mut String) {
-    let needs_quotes = value.is_empty() || value.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+fn quoted(value: &str, delimiter: char, out: &mut String) {
+    let needs_quotes = value.is_empty() || value.contains([delimiter, '"', '\n', '\r']);
     if !needs_quotes {
         out.push_str(value);
         return;

@@ -3,11 +3,13 @@
 mod changelog;
 mod csv;
 mod destination;
+mod form;
 mod json;
 mod results;
 mod table;
 
-pub use destination::Destination;
+pub use destination::{Destination, is_standard_output};
+pub use form::Form;
 pub use results::{Layout, Results, Shape};
 pub use table::boxed;
 

@@ -1,7 +1,10 @@
 //! Which format a query's rows get, and whether they can stream or must first be folded.
 
+use std::collections::BTreeMap;
+
 use arrow::datatypes::SchemaRef;
 use comfy_table::ContentArrangement;
+use corelane_server::files::{Encoder, Encoding};
 use corelane_server::{ChangelogBatch, ChangelogMode, ResultFold};
 
 use super::Printer;
@@ -16,8 +19,10 @@ use crate::exit::{Exit, Failed};
 /// How rows shall look.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// What the user asked for.
+    /// What the user, or the name of the output, asked for.
     pub format: Option<Format>,
+    /// What stands between two fields of CSV.
+    pub delimiter: char,
     pub rows_max: Option<usize>,
     /// The rows go to a terminal.
     pub terminal: bool,
@@ -45,10 +50,10 @@ impl Layout {
         }
     }
 
-    fn printer(&self, format: Format, schema: SchemaRef) -> Box<dyn Printer> {
-        match format {
+    fn writer(&self, format: Format, schema: SchemaRef) -> Result<Writer, Failed> {
+        let printer: Box<dyn Printer> = match format {
             Format::Changelog => Box::new(Changelog),
-            Format::Csv => Box::new(Csv::new(schema)),
+            Format::Csv => Box::new(Csv::new(schema, self.delimiter)),
             Format::Json => Box::new(Json::new(&schema)),
             Format::Table => {
                 let arrangement =
@@ -56,22 +61,79 @@ impl Layout {
                 let rows_max = self.rows_max.or(self.terminal.then_some(TERMINAL_ROWS_MAX));
                 Box::new(Boxed::new(schema, rows_max, arrangement))
             }
+            Format::Parquet => {
+                let encoding = Encoding::new("parquet", &BTreeMap::new())?;
+                encoding.check(&schema)?;
+                return Ok(Writer::Parquet(Encoder::new(&encoding, &schema, Vec::new(), "Parquet".to_owned())?));
+            }
+        };
+        Ok(Writer::text(printer))
+    }
+}
+
+/// What turns rows into what is written.
+enum Writer {
+    Text {
+        printer: Box<dyn Printer>,
+        /// Reused from batch to batch.
+        text: String,
+    },
+    /// Into memory, of which all that is whole is written at once.
+    Parquet(Encoder<Vec<u8>>),
+}
+
+impl Writer {
+    fn text(mut printer: Box<dyn Printer>) -> Writer {
+        let mut text = String::new();
+        printer.begin(&mut text);
+        Writer::Text { printer, text }
+    }
+
+    fn rows(&mut self, batch: &ChangelogBatch) -> Result<(), Failed> {
+        match self {
+            Writer::Text { printer, text } => printer.rows(batch, text)?,
+            Writer::Parquet(encoder) => encoder.write(batch.rows())?,
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut Destination) -> Result<(), Failed> {
+        match self {
+            Writer::Text { text, .. } => {
+                out.write(&text)?;
+                text.clear();
+            }
+            Writer::Parquet(encoder) => {
+                let bytes = encoder.destination();
+                out.write(&bytes)?;
+                bytes.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, out: &mut Destination) -> Result<(), Failed> {
+        match self {
+            Writer::Text { mut printer, mut text } => {
+                printer.end(&mut text)?;
+                out.write(&text)
+            }
+            Writer::Parquet(encoder) => out.write(encoder.finish()?),
         }
     }
 }
 
 /// One query's rows on their way out.
 pub struct Results {
-    printer: Box<dyn Printer>,
+    writer: Writer,
     /// For a final result of rows that change.
     fold: Option<ResultFold>,
-    /// Reused from batch to batch.
-    text: String,
 }
 
 impl Results {
     /// # Errors
-    /// If the query has no final result and the format prints nothing else.
+    /// If the query has no final result and the format prints nothing else, or the format has no
+    /// place for a column's type.
     pub fn new(layout: &Layout, shape: &Shape) -> Result<Results, Failed> {
         let format = layout.format_for(shape);
         let append = shape.mode == ChangelogMode::Append;
@@ -81,10 +143,7 @@ impl Results {
         }
         let folds = !append && format != Format::Changelog;
         let fold = folds.then(|| ResultFold::new(shape.schema.clone(), &shape.mode)).transpose()?;
-        let mut printer = layout.printer(format, shape.schema.clone());
-        let mut text = String::new();
-        printer.begin(&mut text);
-        Ok(Results { printer, fold, text })
+        Ok(Results { writer: layout.writer(format, shape.schema.clone())?, fold })
     }
 
     /// # Errors
@@ -92,9 +151,9 @@ impl Results {
     pub fn push(&mut self, batch: ChangelogBatch, out: &mut Destination) -> Result<(), Failed> {
         match &mut self.fold {
             Some(fold) => fold.push(batch)?,
-            None => self.printer.rows(&batch, &mut self.text)?,
+            None => self.writer.rows(&batch)?,
         }
-        self.write(out)
+        self.writer.flush(out)
     }
 
     /// Prints what comes at the end of a job that went well.
@@ -104,18 +163,11 @@ impl Results {
     pub fn finish(mut self, out: &mut Destination) -> Result<(), Failed> {
         if let Some(fold) = self.fold.take() {
             for rows in fold.finish()? {
-                self.printer.rows(&ChangelogBatch::append(rows?), &mut self.text)?;
-                self.write(out)?;
+                self.writer.rows(&ChangelogBatch::append(rows?))?;
+                self.writer.flush(out)?;
             }
         }
-        self.printer.end(&mut self.text)?;
-        self.write(out)
-    }
-
-    fn write(&mut self, out: &mut Destination) -> Result<(), Failed> {
-        out.write(&self.text)?;
-        self.text.clear();
-        Ok(())
+        self.writer.finish(out)
     }
 }
 
@@ -125,6 +177,7 @@ fn endless(format: Format, append: bool) -> Failed {
         Format::Table => ("table", "use --format changelog, which prints changes as they come"),
         Format::Csv => ("csv", "use --format changelog, which prints changes as they come"),
         Format::Json => ("json", "use --format changelog, which prints changes as they come"),
+        Format::Parquet => ("parquet", "use --format changelog and a name such as out.txt, for changes as they come"),
         Format::Changelog => unreachable!("a changelog needs no end"),
     };
     Failed::new(Exit::Sql, format!("cannot print a final result as {format}: the query's input has no end"))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray};
 use corelane_server::RowKind::{self, Insert, UpdateAfter, UpdateBefore};
+use corelane_server::files::FileCompression;
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -18,10 +19,13 @@ fn rows() -> RecordBatch {
 }
 
 fn printed(format: Format, rows_max: Option<usize>, mode: ChangelogMode, batches: Vec<ChangelogBatch>) -> String {
+    written(Layout { format: Some(format), delimiter: ',', rows_max, terminal: false }, mode, batches)
+}
+
+fn written(layout: Layout, mode: ChangelogMode, batches: Vec<ChangelogBatch>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out");
-    let mut out = Destination::file(&path, false).unwrap();
-    let layout = Layout { format: Some(format), rows_max, terminal: false };
+    let mut out = Destination::named(&path, false, FileCompression::None).unwrap();
     let shape = Shape { schema: batches[0].schema(), mode, bounded: true };
     let mut results = Results::new(&layout, &shape).unwrap();
     batches.into_iter().for_each(|batch| results.push(batch, &mut out).unwrap());
@@ -46,6 +50,13 @@ fn csv() {
         tab	here,300,0.00,2023-11-14 22:13:20.123
     "#]],
     );
+}
+
+#[test]
+fn csv_between_tabs() {
+    let layout = Layout { format: Some(Format::Csv), delimiter: '\t', rows_max: None, terminal: false };
+    let text = written(layout, ChangelogMode::Append, vec![ChangelogBatch::append(rows().project(&[0, 1]).unwrap())]);
+    assert_eq!(text, "name\tn\n\"a, \"\"b\"\"\"\t1\n\"\"\t-20\n\t\n\"tab\there\"\t300\n");
 }
 
 #[test]
@@ -157,7 +168,7 @@ fn no_rows_still_have_a_header() {
 #[test]
 fn the_default_format_follows_terminal_and_input() {
     let format = |terminal, bounded| {
-        let layout = Layout { format: None, rows_max: None, terminal };
+        let layout = Layout { format: None, delimiter: ',', rows_max: None, terminal };
         let shape = Shape { schema: numbers(0..0).schema(), mode: ChangelogMode::Append, bounded };
         layout.format_for(&shape)
     };
@@ -174,7 +185,7 @@ fn a_terminal_without_a_width_has_80_columns_unless_it_is_told() {
 #[test]
 fn a_final_result_needs_an_end() {
     let refused = |format, mode| {
-        let layout = Layout { format: Some(format), rows_max: None, terminal: false };
+        let layout = Layout { format: Some(format), delimiter: ',', rows_max: None, terminal: false };
         let shape = Shape { schema: numbers(0..0).schema(), mode, bounded: false };
         Results::new(&layout, &shape).err().map(|failed| failed.exit())
     };

@@ -1,12 +1,13 @@
 //! The program from outside: exit codes, and what it says without running a query.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use expect_test::{Expect, expect};
 
+use crate::program::Place;
+
 fn corelane(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_corelane"));
-    command.args(arguments).env_remove("CORELANE_CONFIG").output().expect("the program was built")
+    Place::new().command(arguments).output().expect("the program was built")
 }
 
 /// Checks the exit code and what is on standard error.
@@ -66,7 +67,16 @@ fn completions_and_manual() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    assert_eq!(corelane(&["run"]).status.code(), Some(2));
+    for command in ["run", "explain"] {
+        refused(
+            &[command],
+            2,
+            expect![[r#"
+                error: there is no script to run
+                hint: name a file, `-` for standard input, or give the statements: -c 'SELECT 1'
+            "#]],
+        );
+    }
     assert_eq!(corelane(&["walk"]).status.code(), Some(2));
     refused(
         &["run", "-c", "", "--batch-rows", "0"],
@@ -76,9 +86,42 @@ fn wrong_usage_exits_with_2() {
             hint: batch-rows takes a whole number from 1 to 65536
         "#]],
     );
+    refused(
+        &["run", "-c", "", "--workers", "-1"],
+        2,
+        expect![[r#"
+            error: --workers "-1" is not a whole number
+            hint: workers takes a whole number from 1 to 256
+        "#]],
+    );
     let colored = corelane(&["doctor", "--workers", "many", "--color", "always"]);
     assert_eq!(colored.status.code(), Some(2));
     assert!(colored.stderr.starts_with(b"\x1b[1;31merror:\x1b[0m --workers \"many\""));
+}
+
+#[test]
+fn variables_that_are_not_known() {
+    let place = Place::new();
+    let mut command = place.sql("SELECT 1", &[]);
+    command.env("CORELANE_WORKER", "1");
+    let ran = place.run(command);
+    expect![[r#"
+        error: unknown environment variable "CORELANE_WORKER"
+        hint: did you mean CORELANE_WORKERS?
+    "#]]
+    .assert_eq(&ran.stderr);
+    assert_eq!(ran.code, 2);
+}
+
+#[test]
+fn a_settings_file_that_is_not_text() {
+    let place = Place::new();
+    place.write("lane.toml", b"\xff\xfe");
+    let ran = place.run(place.command(&["config", "show", "--config", "lane.toml"]));
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (2, "error: cannot read the settings in lane.toml: they are not UTF-8\n")
+    );
 }
 
 #[test]
@@ -121,7 +164,7 @@ fn a_script_that_is_not_text_exits_with_3() {
     std::fs::write(&path, b"SELECT 1;\n\xff\xfe").expect("written");
     let output = corelane(&["run", path.to_str().expect("text")]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stderr).ends_with("line 2 is not UTF-8\n"));
+    assert!(String::from_utf8_lossy(&output.stderr).ends_with("line 2 is not UTF-8\nhint: save it as UTF-8\n"));
 }
 
 #[test]

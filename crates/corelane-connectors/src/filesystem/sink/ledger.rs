@@ -105,54 +105,22 @@ impl Ledger {
     }
 
     fn begin_file(&self, path: &Path, mode: SinkMode) -> Result<()> {
-        if path.is_dir() {
-            return Err(Error::io(format!("cannot write the file '{}': it is a directory", path.display()))
-                .with_hint("name a file that is not there yet, or a directory without a file's ending"));
-        }
-        if path.exists() && !path.is_file() {
-            // The finished file would take its place, and whoever reads the pipe would wait for ever.
-            return Err(Error::io(format!("cannot write the file '{}': it is a pipe or a device", path.display()))
-                .with_hint("name a file, or let a SELECT print its rows and redirect the output of the program"));
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let hidden = path.with_file_name(hidden_name(&name));
-        if mode == SinkMode::Error {
-            if path.exists() {
-                return Err(already_there(path, "already exists"));
-            }
-            if hidden.exists() {
-                return Err(unfinished(&hidden));
-            }
-        }
+        check_file(path, mode)?;
         create_directory(path.parent().unwrap_or(Path::new("")), &mut self.entries())?;
         // Whatever lies there under the hidden name is stale, or the mode would not be `overwrite`.
-        probe(&hidden, path)
+        probe(&hidden_beside(path), path)
     }
 
     fn begin_directory(&self, path: &Path, mode: SinkMode) -> Result<()> {
-        if path.exists() && !path.is_dir() {
-            return Err(not_a_directory(path));
-        }
+        let found = look_into(path, mode)?;
         create_directory(path, &mut self.entries())?;
-        if mode != SinkMode::Append {
-            let mut found = Found::default();
-            find(path, DEPTH_MAX, &mut found).map_err(|error| cannot_write(path, &error))?;
-            match mode {
-                SinkMode::Overwrite => self.begin_overwriting(path, found)?,
-                SinkMode::Error | SinkMode::Append => found.check_empty(path)?,
-            }
+        if mode == SinkMode::Overwrite {
+            self.begin_overwriting(path, found)?;
         }
         probe(&path.join(hidden_name("part-probe")), path)
     }
 
     fn begin_overwriting(&self, path: &Path, found: Found) -> Result<()> {
-        if let Some(foreign) = found.foreign.first() {
-            let (path, foreign) = (path.display(), foreign.display());
-            return Err(Error::io(format!(
-                "cannot overwrite '{path}': it holds '{foreign}', which no sink has written"
-            ))
-            .with_hint("choose another directory, or move the file away"));
-        }
         for stale in &found.hidden {
             fs::remove_file(stale).map_err(|error| cannot_write(stale, &error))?;
         }
@@ -238,6 +206,73 @@ impl Ledger {
     }
 }
 
+/// Looks whether `begin` would succeed: makes a file where there is a directory already, and takes it away.
+pub(super) fn check(target: &Target, mode: SinkMode) -> Result<()> {
+    let path = target.path();
+    let directory = match target {
+        Target::File(path) => {
+            check_file(path, mode)?;
+            path.parent().unwrap_or(Path::new(""))
+        }
+        Target::Directory(path) => {
+            look_into(path, mode)?;
+            path.as_path()
+        }
+    };
+    let there = directory.ancestors().find(|path| path.as_os_str().is_empty() || path.exists());
+    let there = there.unwrap_or(Path::new(""));
+    if there.is_file() {
+        return Err(not_a_directory(there));
+    }
+    probe(&there.join(hidden_name(&format!("check-{}", std::process::id()))), path)
+}
+
+/// The hidden name of a single file.
+fn hidden_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(hidden_name(&name))
+}
+
+/// Looks at what is where a single file is to be.
+fn check_file(path: &Path, mode: SinkMode) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::io(format!("cannot write the file '{}': it is a directory", path.display()))
+            .with_hint("name a file that is not there yet, or a directory without a file's ending"));
+    }
+    if path.exists() && !path.is_file() {
+        // The finished file would take its place, and whoever reads the pipe would wait for ever.
+        return Err(Error::io(format!("cannot write the file '{}': it is a pipe or a device", path.display()))
+            .with_hint("name a file, or let a SELECT print its rows and redirect the output of the program"));
+    }
+    if mode == SinkMode::Error {
+        if path.exists() {
+            return Err(already_there(path, "already exists"));
+        }
+        let hidden = hidden_beside(path);
+        if hidden.exists() {
+            return Err(unfinished(&hidden));
+        }
+    }
+    Ok(())
+}
+
+/// Looks at what is where part files are to be.
+fn look_into(path: &Path, mode: SinkMode) -> Result<Found> {
+    if path.exists() && !path.is_dir() {
+        return Err(not_a_directory(path));
+    }
+    let mut found = Found::default();
+    if mode == SinkMode::Append || !path.exists() {
+        return Ok(found);
+    }
+    find(path, DEPTH_MAX, &mut found).map_err(|error| cannot_write(path, &error))?;
+    match mode {
+        SinkMode::Overwrite => found.check_ours(path)?,
+        SinkMode::Error | SinkMode::Append => found.check_empty(path)?,
+    }
+    Ok(found)
+}
+
 /// Creates a directory and those above it, as far as they are missing.
 fn create_directory(directory: &Path, entries: &mut Entries) -> Result<()> {
     if directory.as_os_str().is_empty() || directory.is_dir() {
@@ -286,6 +321,13 @@ struct Found {
 }
 
 impl Found {
+    fn check_ours(&self, path: &Path) -> Result<()> {
+        let Some(foreign) = self.foreign.first() else { return Ok(()) };
+        let (path, foreign) = (path.display(), foreign.display());
+        Err(Error::io(format!("cannot overwrite '{path}': it holds '{foreign}', which no sink has written"))
+            .with_hint("choose another directory, or move the file away"))
+    }
+
     fn check_empty(&self, path: &Path) -> Result<()> {
         if !self.parts.is_empty() || !self.foreign.is_empty() {
             return Err(already_there(path, "is not empty"));

@@ -1,5 +1,6 @@
 //! One file being written, under its hidden name.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ const WRITE_BYTES: usize = 256 << 10;
 
 /// `sink.compression`, for the formats that do not compress by themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum FileCompression {
+pub enum FileCompression {
     #[default]
     None,
     Gzip,
@@ -30,11 +31,7 @@ impl FileCompression {
     pub(super) fn new(options: &Options<'_>, extension: &str, encoding: &Encoding) -> Result<Self> {
         let choices =
             [("none", FileCompression::None), ("gzip", FileCompression::Gzip), ("zstd", FileCompression::Zstd)];
-        let implied = match extension {
-            "gz" => Some(FileCompression::Gzip),
-            "zst" | "zstd" => Some(FileCompression::Zstd),
-            _ => None,
-        };
+        let implied = FileCompression::of_ending(extension);
         let name = "sink.compression";
         let chosen = options.choice(name, &choices)?;
         if let (Some(implied), Some(chosen)) = (implied, chosen)
@@ -51,6 +48,15 @@ impl FileCompression {
         Ok(compression)
     }
 
+    /// What the last ending of a file's name says.
+    pub fn of_ending(ending: &str) -> Option<Self> {
+        match ending {
+            "gz" => Some(FileCompression::Gzip),
+            "zst" | "zstd" => Some(FileCompression::Zstd),
+            _ => None,
+        }
+    }
+
     pub(super) fn suffix(self) -> &'static str {
         match self {
             FileCompression::None => "",
@@ -61,7 +67,8 @@ impl FileCompression {
 }
 
 /// Counts what reaches the file.
-struct CountedFile {
+#[derive(Debug)]
+pub struct CountedFile {
     file: BufWriter<File>,
     bytes: u64,
 }
@@ -78,56 +85,71 @@ impl Write for CountedFile {
     }
 }
 
-enum PartFile {
+/// A file that is compressed as it is written.
+pub enum CompressedFile {
     Plain(CountedFile),
     Gzip(GzEncoder<CountedFile>),
     Zstd(zstd::Encoder<'static, CountedFile>),
 }
 
-impl PartFile {
-    fn new(file: File, compression: FileCompression) -> io::Result<Self> {
-        let file = CountedFile { file: BufWriter::with_capacity(WRITE_BYTES, file), bytes: 0 };
-        Ok(match compression {
-            FileCompression::None => PartFile::Plain(file),
-            FileCompression::Gzip => PartFile::Gzip(GzEncoder::new(file, flate2::Compression::default())),
-            FileCompression::Zstd => PartFile::Zstd(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
-        })
-    }
-
-    fn bytes(&self) -> u64 {
-        match self {
-            PartFile::Plain(file) => file.bytes,
-            PartFile::Gzip(encoder) => encoder.get_ref().bytes,
-            PartFile::Zstd(encoder) => encoder.get_ref().bytes,
-        }
-    }
-
-    /// Writes the end, and waits until the disk has it all.
-    fn finish(self) -> io::Result<()> {
-        let mut file = match self {
-            PartFile::Plain(file) => file,
-            PartFile::Gzip(encoder) => encoder.finish()?,
-            PartFile::Zstd(encoder) => encoder.finish()?,
-        };
-        file.flush()?;
-        file.file.get_ref().sync_all()
+impl fmt::Debug for CompressedFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "CompressedFile({:?})", self.counted())
     }
 }
 
-impl Write for PartFile {
+impl CompressedFile {
+    /// # Errors
+    /// If the compressor cannot be set up.
+    pub fn new(file: File, compression: FileCompression) -> io::Result<Self> {
+        let file = CountedFile { file: BufWriter::with_capacity(WRITE_BYTES, file), bytes: 0 };
+        Ok(match compression {
+            FileCompression::None => CompressedFile::Plain(file),
+            FileCompression::Gzip => CompressedFile::Gzip(GzEncoder::new(file, flate2::Compression::default())),
+            FileCompression::Zstd => CompressedFile::Zstd(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+        })
+    }
+
+    fn counted(&self) -> &CountedFile {
+        match self {
+            CompressedFile::Plain(file) => file,
+            CompressedFile::Gzip(encoder) => encoder.get_ref(),
+            CompressedFile::Zstd(encoder) => encoder.get_ref(),
+        }
+    }
+
+    pub fn file(&self) -> &File {
+        self.counted().file.get_ref()
+    }
+
+    /// Writes the end; the disk need not have it all yet.
+    ///
+    /// # Errors
+    /// If the file takes no more.
+    pub fn finish(self) -> io::Result<File> {
+        let file = match self {
+            CompressedFile::Plain(file) => file,
+            CompressedFile::Gzip(encoder) => encoder.finish()?,
+            CompressedFile::Zstd(encoder) => encoder.finish()?,
+        };
+        file.file.into_inner().map_err(io::IntoInnerError::into_error)
+    }
+}
+
+impl Write for CompressedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            PartFile::Plain(file) => file.write(bytes),
-            PartFile::Gzip(encoder) => encoder.write(bytes),
-            PartFile::Zstd(encoder) => encoder.write(bytes),
+            CompressedFile::Plain(file) => file.write(bytes),
+            CompressedFile::Gzip(encoder) => encoder.write(bytes),
+            CompressedFile::Zstd(encoder) => encoder.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            PartFile::Plain(file) => file.flush(),
-            PartFile::Gzip(encoder) => encoder.flush(),
-            PartFile::Zstd(encoder) => encoder.flush(),
+            CompressedFile::Plain(file) => file.flush(),
+            CompressedFile::Gzip(encoder) => encoder.flush(),
+            CompressedFile::Zstd(encoder) => encoder.flush(),
         }
     }
 }
@@ -142,7 +164,7 @@ pub(super) struct PartPaths {
 /// A file being written.
 pub(super) struct Part {
     paths: PartPaths,
-    encoder: Encoder<PartFile>,
+    encoder: Encoder<CompressedFile>,
     pub(super) opened_ms: i64,
 }
 
@@ -154,7 +176,8 @@ impl Part {
             io::ErrorKind::AlreadyExists => already_open(&paths),
             _ => cannot_write(&paths.visible, &error),
         })?;
-        let file = PartFile::new(file, layout.compression).map_err(|error| cannot_write(&paths.visible, &error))?;
+        let file =
+            CompressedFile::new(file, layout.compression).map_err(|error| cannot_write(&paths.visible, &error))?;
         let destination = format!("'{}'", paths.visible.display());
         let encoder = Encoder::new(&layout.encoding, &layout.schema, file, destination)?;
         Ok(Part { paths, encoder, opened_ms: now_ms })
@@ -167,13 +190,14 @@ impl Part {
     /// The size of the file if it were closed now, roughly.
     pub(super) fn bytes(&mut self) -> u64 {
         let buffered = self.encoder.buffered() as u64;
-        self.encoder.destination().bytes() + buffered
+        self.encoder.destination().counted().bytes + buffered
     }
 
     /// Makes the file whole and durable; it stays hidden until its committable is committed.
     pub(super) fn finish(self) -> Result<Committable> {
         let Part { paths, encoder, .. } = self;
-        encoder.finish()?.finish().map_err(|error| cannot_write(&paths.visible, &error))?;
+        let written = encoder.finish()?.finish().and_then(|file| file.sync_all());
+        written.map_err(|error| cannot_write(&paths.visible, &error))?;
         Ok(committable(&paths.hidden, &paths.visible))
     }
 }

@@ -101,6 +101,7 @@ fn standard_input_that_is_stopped() {
     let ran = running.finish(&place);
     assert_eq!((ran.code, ran.stdout.as_str()), (130, ""));
     expect![[r#"
+        interrupted: the result is of the 1 row read so far
         1 unfinished record left out (-, line 2)
     "#]]
     .assert_eq(&ran.stderr);

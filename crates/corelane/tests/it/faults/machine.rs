@@ -49,6 +49,20 @@ const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 /// Answers io_uring_setup with EPERM, as most containers do.
 fn without_io_uring(command: &mut Command) {
+    without(command, libc::SYS_io_uring_setup);
+}
+
+/// A ring can be set up, and nothing be done with it.
+fn without_entering_io_uring(command: &mut Command) {
+    without(command, libc::SYS_io_uring_enter);
+}
+
+fn without_binding(command: &mut Command) {
+    without(command, libc::SYS_sched_setaffinity);
+}
+
+/// Answers a system call with EPERM.
+fn without(command: &mut Command, call: libc::c_long) {
     const fn step(code: u16, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
         libc::sock_filter { code, jt, jf, k }
     }
@@ -56,7 +70,7 @@ fn without_io_uring(command: &mut Command) {
     // The number of the system call is the first word of what a filter sees.
     let filter = [
         step(LOAD, 0, 0, 0),
-        step(JUMP_EQUAL, 0, 1, libc::SYS_io_uring_setup as u32),
+        step(JUMP_EQUAL, 0, 1, call as u32),
         step(RETURN, 0, 0, REFUSE),
         step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
@@ -121,4 +135,45 @@ fn io_uring_forbidden() {
         hint: use --driver threads, or leave --driver out
     "#]],
     );
+}
+
+#[test]
+fn io_uring_that_may_not_be_entered() {
+    let place = Place::new();
+    if !place.run(place.command(&["doctor"])).stdout.contains("io_uring          allowed") {
+        eprintln!("not tested: this machine has no io_uring to enter");
+        return;
+    }
+    falls_back(
+        without_entering_io_uring,
+        expect![[r#"
+        note: running on plain threads: io_uring is not permitted (a container's seccomp profile, or kernel.io_uring_disabled)
+    "#]],
+        expect![[r#"
+        error: cannot start the glommio driver: io_uring is not permitted (a container's seccomp profile, or kernel.io_uring_disabled)
+        hint: use --driver threads, or leave --driver out
+    "#]],
+    );
+}
+
+#[test]
+fn threads_that_may_not_be_bound() {
+    let place = Place::new();
+    let mut command = select(&place, &["--workers", "2", "--driver", "threads"]);
+    without_binding(&mut command);
+    let ran = place.run(command);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "a\n1\n"));
+    let told = "workers are not pinned: threads may not be bound to CPUs (sched_setaffinity is refused)";
+    let lines: Vec<&str> =
+        ran.stderr.lines().filter(|line| line.contains("pinned") || line.contains("bound")).collect();
+    assert_eq!(lines, [format!("note: {told}")], "{}", ran.stderr);
+
+    let mut command = place.command(&["doctor"]);
+    without_binding(&mut command);
+    let ran = place.run(command);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("binding to CPUs   refused"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("0: not pinned"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("  - workers run unpinned: threads may not be bound"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("driver            threads"), "{}", ran.stdout);
 }

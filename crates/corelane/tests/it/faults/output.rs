@@ -267,13 +267,108 @@ fn every_format() {
 fn output_to_a_file() {
     let place = Place::new();
     place.answers_with(CHANGES, &["-o", "out.csv"], expect![]);
-    place.answers_with(CHANGES, &["--output", "out.csv", "--overwrite", "--format", "json"], expect![]);
-    expect![[r#"
-        {"k":"a","v":4}
-        {"k":"b","v":2}
-    "#]]
-    .assert_eq(&place.read("out.csv"));
+    assert_eq!(place.read("out.csv"), "k,v\na,4\nb,2\n");
+    place.answers_with("SELECT 1 AS a", &["--output", "out.csv", "--overwrite"], expect![]);
+    assert_eq!(place.read("out.csv"), "a\n1\n");
     assert_eq!(place.names("."), ["out.csv"]);
+}
+
+#[test]
+fn the_name_of_the_output_says_its_format() {
+    let place = Place::new();
+    let rows = [("out.json", "{\"k\":\"a\",\"v\":4}\n{\"k\":\"b\",\"v\":2}\n"), ("out.tsv", "k\tv\na\t4\nb\t2\n")];
+    for (name, text) in rows {
+        place.answers_with(CHANGES, &["-o", name], expect![]);
+        assert_eq!(place.read(name), text);
+    }
+    for name in ["out.parquet", "out.csv.gz", "out.ndjson.zst"] {
+        place.answers_with(CHANGES, &["-o", name], expect![]);
+        place.answers(
+            &format!("SELECT * FROM '{name}'"),
+            expect![[r#"
+            k,v
+            a,4
+            b,2
+        "#]],
+        );
+    }
+    assert!(place.read("out.parquet").starts_with("PAR1"));
+    assert_eq!(std::fs::read(place.path("out.csv.gz")).expect("it is there")[..2], [0x1f, 0x8b]);
+    place.answers_with(CHANGES, &["-o", "out.txt", "--format", "changelog", "--batch-rows", "1"], expect![]);
+    assert_eq!(place.read("out.txt"), "+I[a, 1]\n+I[b, 2]\n-U[a, 1]\n+U[a, 4]\n");
+    place.refused_with(
+        CHANGES,
+        &["-o", "other.parquet", "--format", "json"],
+        2,
+        expect![[r#"
+        error: --format json does not go with other.parquet, which is to be parquet
+        hint: leave --format out, or let the name end in .json
+    "#]],
+    );
+    place.answers_with(
+        "SELECT 1 AS a",
+        &["-o", "-"],
+        expect![[r#"
+        a
+        1
+    "#]],
+    );
+    let names = ["out.csv.gz", "out.json", "out.ndjson.zst", "out.parquet", "out.tsv", "out.txt"];
+    assert_eq!(place.names("."), names);
+}
+
+/// More rows than are held back before they are written.
+#[test]
+fn a_large_parquet_file() {
+    let place = Place::new();
+    let sql = numbers(&place) + "SELECT a FROM t";
+    place.answers_with(&sql, &["-o", "out.parquet"], expect![]);
+    place.answers(
+        "SELECT COUNT(*) AS n, SUM(a) AS a FROM 'out.parquet'",
+        expect![[r#"
+        n,a
+        500000,124999750000
+    "#]],
+    );
+}
+
+#[test]
+fn what_a_parquet_file_cannot_hold() {
+    let place = Place::new();
+    for (sql, found) in [("SELECT 1; SELECT 2", "2"), ("RESET", "none")] {
+        let ran = place.run(place.sql(sql, &["-o", "out.parquet"]));
+        let told = format!("error: out.parquet takes the rows of one query, and the script has {found}\n");
+        assert!(ran.stderr.starts_with(&told), "{}", ran.stderr);
+        assert_eq!(ran.code, 2);
+    }
+    place.refused_with(
+        "SELECT 1",
+        &["-o", "out.parquet", "--explain"],
+        2,
+        expect![[r#"
+        error: cannot write a text as Parquet
+        hint: let the name of --output end in .txt, or leave it out
+    "#]],
+    );
+    place.refused_with(
+        "SELECT 1",
+        &["--format", "parquet"],
+        2,
+        expect![[r#"
+        error: cannot print Parquet: it is read from its end, which only a file has
+        hint: name a file with --output
+    "#]],
+    );
+    place.refused_with(
+        "SELECT 1",
+        &["-o", "out.json", "--stats-json", "./out.json"],
+        2,
+        expect![[r#"
+        error: --output and --stats-json both name out.json
+        hint: give each a file of its own
+    "#]],
+    );
+    assert_eq!(place.names("."), [""; 0]);
 }
 
 #[test]
@@ -312,6 +407,7 @@ fn plans_without_work() {
         workers 1; input bounded
     "#]],
     );
+    place.answers_with(&sql, &["--dry-run", "-o", "rows.csv", "--stats-json", "stats.json"], expect![]);
     assert_eq!(place.names("."), ["in.csv"]);
     place.refused_with(
         &sql.replace("SELECT a", "SELECT b"),
@@ -324,6 +420,75 @@ fn plans_without_work() {
                              ^
     "#]],
     );
+}
+
+/// What a run would say before it begins.
+#[test]
+fn a_dry_run_looks_at_files() {
+    let place = Place::with(&[("in.csv", "1\n"), ("mine.csv", "1\n")]);
+    let dry = |sql: &str, code: i32, expected: expect_test::Expect| {
+        place.refused_with(sql, &["--dry-run"], code, expected);
+        assert_eq!(place.names("."), ["in.csv", "mine.csv"]);
+    };
+    let from = |path: &str| table("a BIGINT", "csv", path, "");
+    dry(
+        &(from("none/x.csv") + SINK),
+        4,
+        expect![[r#"
+        error: cannot read 'none/x.csv': there is no such file
+        hint: paths are relative to the directory that the command runs in
+    "#]],
+    );
+    dry(
+        &(from("in.csv") + &SINK.replace("'out'", "'mine.csv'")),
+        4,
+        expect![[r#"
+        error: the output 'mine.csv' already exists
+        hint: remove it, choose another path, or add 'sink.mode' = 'overwrite' (or 'append', for a directory) to WITH (..)
+    "#]],
+    );
+    dry(
+        &(from("in.csv") + &SINK.replace("'out'", "'in.csv/out'")),
+        4,
+        expect![[r#"
+        error: cannot write into 'in.csv': it is a file, not a directory
+        hint: name a directory, or give the path an ending such as '.csv' to write a single file
+    "#]],
+    );
+    place.refused_with(
+        "SELECT 1",
+        &["--dry-run", "-o", "mine.csv"],
+        4,
+        expect![[r#"
+        error: cannot write to mine.csv: it exists
+        hint: --overwrite replaces it
+    "#]],
+    );
+    // What an earlier statement would have written need not be there.
+    let sql = from("in.csv")
+        + &SINK.replace("'out'", "'new/out'")
+        + ";\nCREATE TABLE p (a BIGINT) WITH ('connector' = 'print');\nINSERT INTO p SELECT a FROM o";
+    dry(&sql, 0, expect![]);
+}
+
+/// Queries without a table, whose options could say what becomes of a row.
+#[test]
+fn a_row_of_no_table() {
+    let place = Place::new();
+    place.refused(
+        "SELECT 1 / 0",
+        1,
+        expect![[r#"
+        error: cannot compute a row: division by zero
+    "#]],
+    );
+}
+
+#[test]
+fn the_summary_is_told_once() {
+    let place = Place::new();
+    let ran = place.run(place.sql("SELECT 1 AS a", &["--verbose", "--stats"]));
+    assert_eq!(ran.stderr.matches("1 row in, 1 out").count(), 1, "{}", ran.stderr);
 }
 
 #[test]

@@ -51,6 +51,33 @@ fn the_echo_of_a_signal_is_not_a_second_one() {
     assert_eq!(parts.iter().map(|part| place.read(&format!("out/{part}"))).collect::<String>(), "1\n2\n3\n");
 }
 
+/// Input that has an end did not come to it, so its result is not the whole one.
+#[test]
+fn a_result_that_was_cut_short() {
+    for format in ["csv", "json", "changelog"] {
+        let place = Place::new();
+        let sql = table("a BIGINT", "csv", "-", "") + "SELECT a FROM t";
+        let mut running = Running::start(place.sql(&sql, &["--format", format, "--quiet"]));
+        running.type_in("1\n2\n");
+        while !running.line().contains('2') {}
+        running.signal(libc::SIGINT);
+        running.wait();
+        let ran = running.finish(&place);
+        assert_eq!((ran.code, ran.stdout.as_str()), (130, ""), "{format}");
+        assert_eq!(ran.stderr, "interrupted: the result is of the 2 rows read so far\n", "{format}");
+    }
+    let place = Place::new();
+    let sql = table("a BIGINT", "csv", "-", "")
+        + "CREATE TABLE p (a BIGINT) WITH ('connector' = 'print');\nINSERT INTO p SELECT a FROM t";
+    let mut running = Running::start(place.sql(&sql, &[]));
+    running.type_in("1\n");
+    assert_eq!(running.line(), "+I[1]");
+    running.signal(libc::SIGTERM);
+    running.wait();
+    let ran = running.finish(&place);
+    assert_eq!((ran.code, ran.stderr.as_str()), (130, "interrupted: the output is of the 1 row read so far\n"));
+}
+
 /// Bytes in a pipe that nobody has read.
 fn waiting(child: &Child) -> i32 {
     let mut bytes = 0;
@@ -74,6 +101,7 @@ fn twice_stops_at_once() {
     let place = Place::new();
     let source = "CREATE TABLE t (a BIGINT) WITH ('connector' = 'datagen', 'rows-per-second' = '10000000');\n";
     let mut command = job(&place, source);
+    command.args(["--output", "rows.csv"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program was built");
     // Nobody reads what it prints: it cannot drain.
     until("the pipe is full", || waiting(&child) > 50_000);
@@ -87,6 +115,5 @@ fn twice_stops_at_once() {
     let mut told = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut told).expect("text");
     assert_eq!((code, told.as_str()), (Some(130), ""));
-    let visible: Vec<String> = place.names("out").into_iter().filter(|name| !name.starts_with('.')).collect();
-    assert_eq!(visible, Vec::<String>::new());
+    assert_eq!((place.names("."), place.names("out")), (vec![], vec![]), "hidden files go too");
 }
