@@ -330,9 +330,12 @@ impl Session {
                 self.set_option(key, value).map_err(|error| Stop::Sql(SqlError::from(error).at(*key_span)))?;
                 Ok(Answer::Done(format!("{key} = {value}")))
             }
-            StatementKind::Reset { key, .. } => {
+            StatementKind::Reset { key, key_span } => {
                 match key {
-                    Some(key) => drop(self.set.remove(key)),
+                    Some(key) => {
+                        known_option(key).map_err(|error| Stop::Sql(SqlError::from(error).at(*key_span)))?;
+                        self.set.remove(key);
+                    }
                     None => self.set.clear(),
                 }
                 self.follow_options();
@@ -438,14 +441,7 @@ impl Session {
     }
 
     fn set_option(&mut self, key: &str, value: &str) -> Result<()> {
-        let Some(option) = OPTIONS.iter().find(|option| option.name == key) else {
-            let hint = match closest_option(key) {
-                Some(close) => format!("did you mean '{close}'?"),
-                None => "SET alone lists the options".to_owned(),
-            };
-            return Err(Error::invalid(format!("there is no option '{key}'")).with_hint(hint));
-        };
-        (option.check)(value)?;
+        (known_option(key)?.check)(value)?;
         self.set.insert(key.to_owned(), value.to_owned());
         self.follow_options();
         Ok(())
@@ -621,6 +617,17 @@ impl Session {
         };
         Ok(rows(["name", "type", "null", "key", "extras", "watermark"], columns))
     }
+}
+
+/// The option of this name, to set or to put back.
+fn known_option(key: &str) -> Result<&'static SessionOption> {
+    OPTIONS.iter().find(|option| option.name == key).ok_or_else(|| {
+        let hint = match closest_option(key) {
+            Some(close) => format!("did you mean '{close}'?"),
+            None => "SET alone lists the options".to_owned(),
+        };
+        Error::invalid(format!("there is no option '{key}'")).with_hint(hint)
+    })
 }
 
 fn show_functions() -> Answer {

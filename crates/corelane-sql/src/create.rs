@@ -150,7 +150,13 @@ fn complete(
         column.field = Arc::new(with_time(&column.field, TIME_EVENT));
     }
     let named_columns = |names: &[Ident], what: &str| named_columns(&declaration.columns, names, what);
-    if !statement.partitioned_by.is_empty() {
+    if let Some(first) = statement.partitioned_by.first() {
+        if let Backing::Connector(connector) = &backing
+            && !connector.can_be_partitioned()
+        {
+            let error = SqlError::new(format!("the connector '{}' has no partitions", connector.name()));
+            return Err(error.with_hint("leave PARTITIONED BY out, or write to a 'filesystem'").at_ident(first));
+        }
         declaration.partitioned_by = named_columns(&statement.partitioned_by, "PARTITIONED BY")?;
     }
     if !statement.primary_key.is_empty() {

@@ -60,6 +60,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
         true
     }
 
+    /// True if `PARTITIONED BY` says something to it.
+    fn can_be_partitioned(&self) -> bool {
+        false
+    }
+
     /// Metadata columns that a source can fill: name and Arrow type are checked by `source`.
     fn metadata(&self) -> &'static [&'static str] {
         &[]

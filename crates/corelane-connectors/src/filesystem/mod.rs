@@ -65,6 +65,10 @@ impl Connector for FilesystemConnector {
         "Reads and writes files: JSON lines, CSV, Parquet; gzip and zstd are seen by their first bytes."
     }
 
+    fn can_be_partitioned(&self) -> bool {
+        true
+    }
+
     fn options(&self) -> Vec<OptionDef> {
         [SOURCE_OPTIONS, DECODE_OPTIONS, &sink_options()].concat()
     }
