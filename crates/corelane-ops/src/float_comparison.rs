@@ -14,87 +14,47 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
 use datafusion_common::{Result, ScalarValue, internal_err};
 use datafusion_expr::{ColumnarValue, Operator};
 use datafusion_physical_expr::PhysicalExpr;
-use datafusion_physical_expr::expressions::BinaryExpr;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Comparison {
-    Eq,
-    NotEq,
-    Lt,
-    LtEq,
-    Gt,
-    GtEq,
-}
-
-impl Comparison {
-    fn of(operator: Operator) -> Option<Self> {
-        Some(match operator {
-            Operator::Eq => Comparison::Eq,
-            Operator::NotEq => Comparison::NotEq,
-            Operator::Lt => Comparison::Lt,
-            Operator::LtEq => Comparison::LtEq,
-            Operator::Gt => Comparison::Gt,
-            Operator::GtEq => Comparison::GtEq,
-            _ => return None,
-        })
-    }
-
-    fn symbol(self) -> &'static str {
-        match self {
-            Comparison::Eq => "=",
-            Comparison::NotEq => "!=",
-            Comparison::Lt => "<",
-            Comparison::LtEq => "<=",
-            Comparison::Gt => ">",
-            Comparison::GtEq => ">=",
-        }
-    }
-}
 
 /// A comparison of two values of one floating type.
 #[derive(Debug, Eq)]
 pub struct FloatComparison {
     left: Arc<dyn PhysicalExpr>,
-    comparison: Comparison,
+    operator: Operator,
     right: Arc<dyn PhysicalExpr>,
 }
 
 impl FloatComparison {
-    /// The same comparison, if the expression is one of floats.
-    ///
-    /// # Errors
-    /// If the expression is over other columns than the schema's.
-    pub fn of(expression: &Arc<dyn PhysicalExpr>, input: &Schema) -> Result<Option<Self>> {
-        let Some(binary) = expression.downcast_ref::<BinaryExpr>() else { return Ok(None) };
-        let Some(comparison) = Comparison::of(*binary.op()) else { return Ok(None) };
-        let types = [binary.left().data_type(input)?, binary.right().data_type(input)?];
-        let floats = types[0] == types[1] && matches!(types[0], DataType::Float32 | DataType::Float64);
-        Ok(floats.then(|| FloatComparison {
-            left: Arc::clone(binary.left()),
-            comparison,
-            right: Arc::clone(binary.right()),
-        }))
+    /// `operator` is one that compares.
+    pub fn new(left: Arc<dyn PhysicalExpr>, operator: Operator, right: Arc<dyn PhysicalExpr>) -> Self {
+        assert!(Self::compares(operator), "{operator} does not compare");
+        FloatComparison { left, operator, right }
+    }
+
+    /// True of `=`, `<>`, `<`, `<=`, `>` and `>=`.
+    pub fn compares(operator: Operator) -> bool {
+        use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+        matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq)
     }
 }
 
 // By hand: what is derived would move the trait objects.
 impl PartialEq for FloatComparison {
     fn eq(&self, other: &Self) -> bool {
-        self.left.eq(&other.left) && self.comparison == other.comparison && self.right.eq(&other.right)
+        self.left.eq(&other.left) && self.operator == other.operator && self.right.eq(&other.right)
     }
 }
 
 impl Hash for FloatComparison {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.left.hash(state);
-        self.comparison.hash(state);
+        self.operator.hash(state);
         self.right.hash(state);
     }
 }
 
 impl fmt::Display for FloatComparison {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {} {}", self.left, self.comparison.symbol(), self.right)
+        write!(out, "{} {} {}", self.left, self.operator, self.right)
     }
 }
 
@@ -108,14 +68,7 @@ impl PhysicalExpr for FloatComparison {
     }
 
     fn evaluate(&self, rows: &RecordBatch) -> Result<ColumnarValue> {
-        let (left, right) = (self.left.evaluate(rows)?, self.right.evaluate(rows)?);
-        if let (ColumnarValue::Scalar(left), ColumnarValue::Scalar(right)) = (&left, &right) {
-            let (left, right) = (left.to_array()?, right.to_array()?);
-            let compared = compare(&ColumnarValue::Array(left), &ColumnarValue::Array(right), 1, self.comparison)?;
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&compared, 0)?));
-        }
-        let compared = compare(&left, &right, rows.num_rows(), self.comparison)?;
-        Ok(ColumnarValue::Array(Arc::new(compared)))
+        compare_floats(self.operator, &self.left.evaluate(rows)?, &self.right.evaluate(rows)?, rows.num_rows())
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -124,32 +77,43 @@ impl PhysicalExpr for FloatComparison {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         match <[_; 2]>::try_from(children) {
-            Ok([left, right]) => Ok(Arc::new(FloatComparison { left, comparison: self.comparison, right })),
+            Ok([left, right]) => Ok(Arc::new(FloatComparison { left, operator: self.operator, right })),
             Err(_) => internal_err!("a comparison has two sides"),
         }
     }
 
     fn fmt_sql(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.left.fmt_sql(out)?;
-        write!(out, " {} ", self.comparison.symbol())?;
+        write!(out, " {} ", self.operator)?;
         self.right.fmt_sql(out)
     }
 }
 
-fn compare(left: &ColumnarValue, right: &ColumnarValue, rows: usize, comparison: Comparison) -> Result<BooleanArray> {
-    match left.data_type() {
-        DataType::Float32 => compare_as::<Float32Type>(left, right, rows, comparison),
-        DataType::Float64 => compare_as::<Float64Type>(left, right, rows, comparison),
-        other => internal_err!("{other} is no floating type"),
-    }
-}
-
-fn compare_as<T>(
+/// Compares two values of one floating type; of two constants the result is one, too.
+///
+/// # Errors
+/// If the values are no floats, or `operator` does not compare.
+pub fn compare_floats(
+    operator: Operator,
     left: &ColumnarValue,
     right: &ColumnarValue,
     rows: usize,
-    comparison: Comparison,
-) -> Result<BooleanArray>
+) -> Result<ColumnarValue> {
+    let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
+    let rows = if constant { 1 } else { rows };
+    let compared = match left.data_type() {
+        DataType::Float32 => compare_as::<Float32Type>(left, right, rows, operator)?,
+        DataType::Float64 => compare_as::<Float64Type>(left, right, rows, operator)?,
+        other => return internal_err!("{other} is no floating type"),
+    };
+    Ok(if constant {
+        ColumnarValue::Scalar(ScalarValue::try_from_array(&compared, 0)?)
+    } else {
+        ColumnarValue::Array(Arc::new(compared))
+    })
+}
+
+fn compare_as<T>(left: &ColumnarValue, right: &ColumnarValue, rows: usize, operator: Operator) -> Result<BooleanArray>
 where
     T: ArrowPrimitiveType,
     T::Native: PartialOrd,
@@ -157,13 +121,14 @@ where
     let (Some(left), Some(right)) = (Side::<T>::of(left)?, Side::<T>::of(right)?) else {
         return Ok(BooleanArray::new_null(rows));
     };
-    let bits = match comparison {
-        Comparison::Eq => bits(&left, &right, rows, |left, right| left == right),
-        Comparison::NotEq => bits(&left, &right, rows, |left, right| left != right),
-        Comparison::Lt => bits(&left, &right, rows, |left, right| left < right),
-        Comparison::LtEq => bits(&left, &right, rows, |left, right| left <= right),
-        Comparison::Gt => bits(&left, &right, rows, |left, right| left > right),
-        Comparison::GtEq => bits(&left, &right, rows, |left, right| left >= right),
+    let bits = match operator {
+        Operator::Eq => bits(&left, &right, rows, |left, right| left == right),
+        Operator::NotEq => bits(&left, &right, rows, |left, right| left != right),
+        Operator::Lt => bits(&left, &right, rows, |left, right| left < right),
+        Operator::LtEq => bits(&left, &right, rows, |left, right| left <= right),
+        Operator::Gt => bits(&left, &right, rows, |left, right| left > right),
+        Operator::GtEq => bits(&left, &right, rows, |left, right| left >= right),
+        other => return internal_err!("{other} does not compare"),
     };
     Ok(BooleanArray::new(bits, NullBuffer::union(left.nulls().as_ref(), right.nulls().as_ref())))
 }
@@ -275,9 +240,7 @@ mod tests {
                     (Arc::clone(&constant_expr), Some(constant)),
                 ];
                 for (right, fixed) in both {
-                    let binary: Arc<dyn PhysicalExpr> =
-                        Arc::new(BinaryExpr::new(col("a", &input).unwrap(), operator, right));
-                    let compared = FloatComparison::of(&binary, &input).unwrap().unwrap();
+                    let compared = FloatComparison::new(col("a", &input).unwrap(), operator, right);
                     let compared = compared.evaluate(&batch).unwrap().into_array(rows.len()).unwrap();
                     let compared: Vec<Option<bool>> = compared.as_boolean().iter().collect();
                     let wanted = rows.iter().map(|(a, b)| Some(expected(operator, (*a)?, fixed.unwrap_or(*b)?)));

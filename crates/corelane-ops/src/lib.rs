@@ -31,7 +31,7 @@ pub use bad_rows::{BadRows, grouped_source, over_source};
 pub use calc::CalcSpec;
 pub use evaluate::{Evaluated, Predicate, Projection, Selection, checked, evaluate_rows};
 pub use first_rows::FirstRowsSpec;
-pub use float_comparison::FloatComparison;
+pub use float_comparison::{FloatComparison, compare_floats};
 pub use fold::ChangelogFold;
 pub use group_aggregate::{GroupAggregateSpec, Phase};
 pub use guarded::Guarded;

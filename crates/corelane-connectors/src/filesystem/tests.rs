@@ -612,7 +612,9 @@ fn parquet_is_read_by_row_groups() {
     let rows = read(source.with_schema(Arc::new(new)).expect("is known").as_ref(), 2, 3).expect("reads");
     assert_eq!((rows.len(), rows[9].1.as_str()), (10, "NULL"));
     let strict = source.refusing_nulls(&["new"]).expect("it can");
-    let error = read(strict.as_ref(), 1, 3).expect_err("it is NOT NULL");
+    let splits = strict.splits(1).expect("is there");
+    let mut opened = strict.open(splits, &context(0, 1, 3, &Arc::default())).expect("opens");
+    let error = drain(opened.as_mut(), usize::MAX).expect_err("it is NOT NULL");
     assert!(error.message().ends_with("a.parquet' has no column 'new', which is NOT NULL"), "{error}");
 }
 

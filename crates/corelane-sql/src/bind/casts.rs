@@ -21,6 +21,7 @@ use datafusion_expr::{
 
 use super::constants::failing;
 use super::context::Functions;
+use super::float_comparisons;
 use super::literals::check_constant;
 use super::nested_cast::{is_nested, nested_cast};
 use super::number_cast::{is_exact, number_cast};
@@ -71,6 +72,9 @@ fn rewrite_with(
             && let Err(error) = check_constant(operation, schema)
         {
             return Ok(Transformed::yes(failing(error, expression.get_type(schema)?)));
+        }
+        if let Some(compared) = float_comparisons::rewritten(&expression, schema)? {
+            return Ok(Transformed::yes(compared));
         }
         if let Expr::Negative(inner) = &expression {
             let data_type = inner.get_type(schema)?;

@@ -11,6 +11,7 @@ mod casts;
 mod constants;
 mod context;
 mod expressions;
+mod float_comparisons;
 mod guarded_columns;
 mod guards;
 mod literals;
@@ -60,6 +61,7 @@ pub(crate) use window_node::{WINDOW_END, WINDOW_START, WINDOW_TIME, WindowNode, 
 
 pub(crate) use self::blame::{blame, with_ints};
 pub(crate) use self::casts::rewrite_expression as bind_casts;
+pub(crate) use self::float_comparisons::{FLOAT_COMPARISON, float_comparison};
 pub(crate) use self::guards::guarded;
 pub(crate) use self::not_null::not_null;
 pub(crate) use self::rewrite::CAST_TO_DIGITS;

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::interleave;
+use arrow::datatypes::{DataType, Float32Type};
 use arrow::row::{RowConverter, Rows, SortField};
 use datafusion_common::{Result, plan_err};
 use datafusion_expr::{Expr, when};
@@ -45,11 +46,23 @@ pub(super) fn if_then(call: &Call) -> Result<ArrayRef> {
 }
 
 pub(super) fn null_if(call: &Call) -> Result<ArrayRef> {
-    let rows = comparable(call)?;
-    choose(call, |row| {
-        let null = call.arguments.iter().any(|argument| argument.is_null(row));
-        if !null && compare(call, &rows, 0, 1, row) == Ordering::Equal { None } else { Some(0) }
-    })
+    let given = |row: usize| !call.arguments.iter().any(|argument| argument.is_null(row));
+    let unless = |equal: bool| if equal { None } else { Some(0) };
+    // NaN equals nothing, and the zeros each other.
+    match call.argument(0)?.array.data_type() {
+        DataType::Float64 => {
+            let (value, other) = (call.doubles(0)?, call.doubles(1)?);
+            choose(call, |row| unless(given(row) && value.at(row) == other.at(row)))
+        }
+        DataType::Float32 => {
+            let (value, other) = (call.primitive::<Float32Type>(0)?, call.primitive::<Float32Type>(1)?);
+            choose(call, |row| unless(given(row) && value.at(row) == other.at(row)))
+        }
+        _ => {
+            let rows = comparable(call)?;
+            choose(call, |row| unless(given(row) && compare(call, &rows, 0, 1, row) == Ordering::Equal))
+        }
+    }
 }
 
 /// Every argument's values in a form that compares as bytes.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
-use corelane_ops::{CalcSpec, FloatComparison, checked};
+use corelane_ops::{CalcSpec, checked};
 use corelane_stream::source::{METADATA_KEY, METADATA_POSITION};
 use corelane_stream::{Exchange, OperatorSpec, RowPolicy};
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -17,7 +17,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use super::origin::can_fail;
 use super::seeded::{self, is_seeded};
 use super::{Lowering, Relation, Wanted, physical_field, physical_schema, planning};
-use crate::bind::guarded;
+use crate::bind::{float_comparison, guarded};
 use crate::error::SqlError;
 
 /// The hidden column's name: no SQL name has a space at its start.
@@ -225,15 +225,9 @@ pub(super) fn physical(expression: &Expr, names: &DFSchema) -> Result<Arc<dyn Ph
     }
     let physical = create_physical_expr(expression, names, &ExecutionProps::new(), &PhysicalPlanningContext::default())
         .map_err(planning)?;
-    let schema = names.as_arrow();
-    let ours = |part: Arc<dyn PhysicalExpr>| -> datafusion_common::Result<_> {
-        if let Some(guarded) = guarded(&part) {
-            return Ok(Transformed::yes(guarded));
-        }
-        Ok(match FloatComparison::of(&part, schema)? {
-            Some(comparison) => Transformed::yes(Arc::new(comparison) as _),
-            None => Transformed::no(part),
-        })
+    let ours = |part: Arc<dyn PhysicalExpr>| {
+        let replaced = guarded(&part).or_else(|| float_comparison(&part));
+        Ok(replaced.map_or_else(|| Transformed::no(part), Transformed::yes))
     };
     let physical = physical.transform_up(ours).map_err(planning)?;
     checked(physical.data).map_err(SqlError::from)

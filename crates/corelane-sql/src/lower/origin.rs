@@ -10,6 +10,7 @@ use datafusion_common::tree_node::TreeNode;
 use datafusion_expr::{Expr, Operator};
 
 use super::Wanted;
+use crate::bind::FLOAT_COMPARISON;
 
 /// Whether some row may make this expression fail. It errs on the side of yes.
 pub(crate) fn can_fail(expression: &Expr) -> bool {
@@ -20,7 +21,7 @@ pub(crate) fn can_fail(expression: &Expr) -> bool {
             Expr::IsNotTrue(_) | Expr::IsNotFalse(_) | Expr::IsNotUnknown(_) => false,
             Expr::Between(_) | Expr::InList(_) | Expr::Case(_) | Expr::Like(_) => false,
             Expr::BinaryExpr(binary) => !compares(binary.op),
-            Expr::ScalarFunction(call) => call.func.name() != "get_field",
+            Expr::ScalarFunction(call) => !["get_field", FLOAT_COMPARISON].contains(&call.func.name()),
             _ => true,
         })
     };

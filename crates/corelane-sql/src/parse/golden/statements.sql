@@ -164,7 +164,7 @@ SELECT emit, changes, final, size, data, ts, value, `order`, `table` FROM emit A
 ====
 SELECT grüße, `ключ`, '日本' FROM `täble`  -- no final semicolon
 ====
-SELECT /*+ BROADCAST(t) */ a /* ; */ FROM t -- ; SELECT
+SELECT /* + BROADCAST(t) */ a /* ; */ FROM t -- ; SELECT
 ;
 
 -- only a comment

@@ -115,7 +115,12 @@ pub fn value(choices: &mut Choices, scope: &Scope, kind: Kind, depth: usize) -> 
         }
         2 => {
             let (first, second) = (value(choices, scope, kind, depth - 1), literal(choices, kind));
-            sql!("NULLIF({}, {})", first, second)
+            let mut null_if = sql!("NULLIF({}, {})", first, second);
+            if kind == Kind::Wild {
+                let equal = compared(kind, &first, "=", &second).oracle;
+                null_if.oracle = format!("CASE WHEN {equal} THEN NULL ELSE {} END", first.oracle);
+            }
+            null_if
         }
         3 => {
             let (when, then) = (condition(choices, scope, depth - 1), value(choices, scope, kind, depth - 1));
@@ -220,22 +225,32 @@ pub fn condition(choices: &mut Choices, scope: &Scope, depth: usize) -> Sql {
     let first = value(choices, scope, kind, deeper);
     match choices.below(if depth == 0 { 7 } else { 11 }) {
         0 | 1 if kind != Kind::Bool => {
-            let operator = same(*choices.one_of(&["<", "=", ">", "<=", ">=", "<>"]));
+            let operator = *choices.one_of(&["<", "=", ">", "<=", ">=", "<>"]);
             let second = value(choices, scope, kind, deeper);
-            sql!("({} {} {})", first, operator, second)
+            compared(kind, &first, operator, &second)
         }
         2 => sql!("({} IS NULL)", first),
         3 => sql!("({} IS NOT NULL)", first),
         4 if kind != Kind::Bool => {
             let not = same(*choices.one_of(&["", "NOT "]));
             let (low, high) = (literal(choices, kind), value(choices, scope, kind, deeper));
-            sql!("({} {}BETWEEN {} AND {})", first, not, low, high)
+            let mut between = sql!("({} {}BETWEEN {} AND {})", first, not, low, high);
+            if kind == Kind::Wild {
+                let (low, high) = (compared(kind, &first, ">=", &low), compared(kind, &first, "<=", &high));
+                between.oracle = format!("({}({} AND {}))", not.oracle, low.oracle, high.oracle);
+            }
+            between
         }
         5 if kind != Kind::Bool => {
             let not = same(*choices.one_of(&["", "NOT "]));
             let count = choices.below(4) + 1;
             let items: Vec<Sql> = (0..count).map(|_| literal(choices, kind)).collect();
-            sql!("({} {}IN ({}))", first, not, joined(&items, ", "))
+            let mut within = sql!("({} {}IN ({}))", first, not, joined(&items, ", "));
+            if kind == Kind::Wild {
+                let equal: Vec<Sql> = items.iter().map(|item| compared(kind, &first, "=", item)).collect();
+                within.oracle = format!("({}({}))", not.oracle, joined(&equal, " OR ").oracle);
+            }
+            within
         }
         6 if kind == Kind::Text => {
             let pattern = same(*choices.one_of(&["a%", "%b", "_", "%", "", "%a%", "x__", "A", "%本"]));
@@ -250,8 +265,23 @@ pub fn condition(choices: &mut Choices, scope: &Scope, depth: usize) -> Sql {
             sql!("({} {})", condition(choices, scope, deeper), test)
         }
         _ if kind == Kind::Bool => first,
-        _ => sql!("({} = {})", first, literal(choices, kind)),
+        _ => compared(kind, &first, "=", &literal(choices, kind)),
     }
+}
+
+/// A comparison. The oracle compares doubles in total order: NaN, which is never equal nor in order
+/// here, is taken out before.
+fn compared(kind: Kind, first: &Sql, operator: &str, second: &Sql) -> Sql {
+    let mut compared = sql!("({} {} {})", first, same(operator), second);
+    if kind == Kind::Wild {
+        let (left, right) = (&first.oracle, &second.oracle);
+        compared.oracle = format!(
+            "(CASE WHEN {left} IS NULL OR {right} IS NULL THEN NULL WHEN isnan({left}) OR isnan({right}) THEN {} \
+             ELSE {left} {operator} {right} END)",
+            operator == "<>"
+        );
+    }
+    compared
 }
 
 /// A WHERE clause in half of the cases.

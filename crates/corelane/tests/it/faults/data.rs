@@ -133,7 +133,7 @@ fn a_time_that_is_no_date() {
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
     place.refused(&(table("t STRING", "json", "in.json", "") + "SELECT CAST(t AS TIMESTAMP(3)) FROM t"), 1, expect![[r#"
-        error: cannot use a row of table 't': in.json, line 1: error parsing timestamp from '2024-02-30 00:00:00': error parsing date: {"t":"2024-02-30 00:00:00"}
+        error: cannot use a row of table 't': in.json, line 1: cannot cast '2024-02-30 00:00:00' to TIMESTAMP: {"t":"2024-02-30 00:00:00"}
         hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
     "#]]);
     place.answers(

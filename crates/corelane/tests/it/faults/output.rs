@@ -435,7 +435,7 @@ fn a_dry_run_looks_at_files() {
         &(from("none/x.csv") + SINK),
         4,
         expect![[r#"
-        error: cannot read 'none/x.csv': there is no such file
+        error: table 't': cannot read 'none/x.csv': there is no such file
         hint: paths are relative to the directory that the command runs in
     "#]],
     );
@@ -476,11 +476,21 @@ fn a_dry_run_looks_at_files() {
 fn a_row_of_no_table() {
     let place = Place::new();
     place.refused(
-        "SELECT 1 / 0",
+        "SELECT 1 / a FROM (VALUES (0)) AS v(a)",
         1,
         expect![[r#"
         error: cannot compute a row: division by zero
     "#]],
+    );
+    place.refused(
+        "SELECT 1 / 0",
+        3,
+        expect![[r#"
+            error: division by zero
+            command:1:8
+            SELECT 1 / 0
+                   ^^^^^
+        "#]],
     );
 }
 

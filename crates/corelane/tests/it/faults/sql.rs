@@ -312,9 +312,9 @@ fn what_is_not_supported_is_refused() {
         3,
         expect![[r#"
             error: JOIN is not supported yet
-            command:1:56
+            command:1:42
             SELECT x.price FROM 'bids.csv' AS x JOIN 'bids.csv' AS y ON x.auction = y.auction
-                                                                   ^
+                                                     ^^^^^^^^^^^^^^^
             hint: a query reads one table; UNION ALL puts tables of the same columns together
         "#]],
     );
