@@ -106,11 +106,17 @@ fn result_of<'a>(words: &str, columns: impl IntoIterator<Item = &'a str>) -> Str
     }
 }
 
+/// What the names of columns begin with that the planner computes because several others need them.
+const SHARED_PREFIX: &str = "__common_expr_";
+
 /// One row as a JSON object, without the columns that are not the user's.
 fn json(rows: &RecordBatch, row: usize) -> String {
     let schema = rows.schema_ref();
-    let shown: Vec<usize> =
-        (0..rows.num_columns()).filter(|column| !schema.field(*column).metadata().contains_key(METADATA_KEY)).collect();
+    let of_user = |column: &usize| {
+        let field = schema.field(*column);
+        !field.metadata().contains_key(METADATA_KEY) && !field.name().starts_with(SHARED_PREFIX)
+    };
+    let shown: Vec<usize> = (0..rows.num_columns()).filter(of_user).collect();
     let mut text = Vec::new();
     let written = rows.slice(row, 1).project(&shown).and_then(|shown| {
         let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut text);

@@ -110,7 +110,9 @@ fn reason(error: &DataFusionError) -> Result<String> {
     let mut letters = line.chars();
     Ok(match (letters.next(), letters.next()) {
         // `Overflow happened`, but not `NaN ..` or `I ..`.
-        (Some(first), Some(second)) if first.is_ascii_uppercase() && second.is_ascii_lowercase() => {
+        (Some(first), Some(second))
+            if first.is_ascii_uppercase() && second.is_ascii_lowercase() && !line.starts_with("NaN") =>
+        {
             format!("{}{}", first.to_ascii_lowercase(), &line[1..])
         }
         _ => line,

@@ -161,6 +161,16 @@ fn complete(
     }
     if !statement.primary_key.is_empty() {
         declaration.primary_key = named_columns(&statement.primary_key, "PRIMARY KEY")?;
+        for (index, key) in statement.primary_key.iter().enumerate() {
+            if statement.primary_key[..index].iter().any(|other| other.value == key.value) {
+                return Err(SqlError::new(format!("PRIMARY KEY names column {:?} twice", key.value)).at_ident(key));
+            }
+            let computed = |column: &Column| matches!(column.source, ColumnSource::Computed { .. });
+            if declaration.columns.iter().any(|column| *column.field.name() == key.value && computed(column)) {
+                let error = SqlError::new(format!("PRIMARY KEY names column {:?}, which is computed", key.value));
+                return Err(error.with_hint("name columns that the table itself has").at_ident(key));
+            }
+        }
     }
     let table = assemble(catalog, name, declaration, backing, text)
         .and_then(|table| check_values(&table).map(|()| table))

@@ -108,7 +108,7 @@ pub const AGGREGATES: &[AggregateDef] = &[
         name: "listagg",
         function: || AggregateFunction::ListAgg { separator: ",".to_owned() },
         usage: "LISTAGG(x [, separator])",
-        help: "The strings that are not null, joined in order of arrival.",
+        help: "The strings that are not null, joined in order of arrival; those of DISTINCT in the order of their values.",
     },
     AggregateDef {
         name: "collect",

@@ -25,6 +25,7 @@ use super::float_comparisons;
 use super::literals::check_constant;
 use super::nested_cast::{is_nested, nested_cast};
 use super::number_cast::{is_exact, number_cast};
+use super::text_cast::{is_from_text, text_cast};
 use super::time_cast::{passes_time, time_cast};
 
 /// The function that casts to text.
@@ -139,6 +140,9 @@ pub(super) fn leaf_cast(
     }
     if is_exact(wanted) && is_text(given) {
         return Some(number_cast(wanted, safe));
+    }
+    if is_from_text(wanted) && is_text(given) {
+        return Some(text_cast(wanted, safe));
     }
     (is_text(wanted) && !is_text(given) && !given.is_null()).then(|| Arc::clone(to_text))
 }

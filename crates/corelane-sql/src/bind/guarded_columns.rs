@@ -3,8 +3,8 @@
 //! `CASE WHEN z <> 0 THEN d END` must not fail for a row with `z = 0` because the subquery below
 //! it computes `10 / z AS d` for every row; nor must `SUM(d) FILTER (WHERE z <> 0)`. So every plan
 //! tells its input in which rows each column is read, and a column that may fail is guarded by
-//! that. As with the guards of aggregates, this comes before the optimizer, which then knows that
-//! such a column is not computed in any case.
+//! that. This comes behind the optimizer, which moves filters below columns, and computes below all
+//! columns what some of them have in common.
 
 use std::sync::Arc;
 
@@ -162,12 +162,19 @@ impl Reads {
         Ok(Reads(reads.collect::<Result<_>>()?))
     }
 
-    /// What two plans read of the same columns. A filter may drop rows before the other sees them,
-    /// so that conditions of both cannot be joined.
+    /// What two plans read of the same columns.
     fn and(self, other: Reads) -> Self {
         let both = self.0.into_iter().zip(other.0).map(|reads| match reads {
             (Read::Never, read) | (read, Read::Never) => read,
-            _ => Read::Always,
+            (Read::Always, _) | (_, Read::Always) => Read::Always,
+            (Read::Where(mut known), Read::Where(more)) => {
+                for condition in more {
+                    if !known.contains(&condition) {
+                        known.push(condition);
+                    }
+                }
+                Read::Where(known)
+            }
         });
         Reads(both.collect())
     }

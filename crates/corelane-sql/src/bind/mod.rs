@@ -24,6 +24,7 @@ mod relation;
 mod rewrite;
 mod star;
 mod supported;
+mod text_cast;
 mod time_cast;
 mod unify;
 mod window_functions;
@@ -96,7 +97,8 @@ fn bound(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<Logi
     let plan = Analyzer::new().execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
     let plan = casts::rewrite_plan(plan, functions)?;
     constants::check_plan(&plan)?;
-    optimize(guarded_columns::guard_columns(guards::guard_filtered(plan)?)?)
+    // Last, because the optimizer computes what columns have in common below them.
+    guarded_columns::guard_columns(optimize(guards::guard_filtered(plan)?)?)
 }
 
 /// Finds the name that an error speaks of in the query's text.

@@ -196,7 +196,15 @@ fn write_value(letter: Letter, width: usize, time: NaiveDateTime, offset_seconds
         // Weeks start on Sunday, the first holds January 1st: Java's defaults for English.
         Letter::WeekYear => write_year(out, week(time.date()).0, width),
         Letter::WeekOfYear => write_padded(out, week(time.date()).1, width),
-        Letter::Quarter => write_padded(out, time.month0() / 3 + 1, width),
+        Letter::Quarter => match (width, time.month0() / 3 + 1) {
+            (1 | 2, quarter) => write_padded(out, quarter, width),
+            (3, quarter) => {
+                let _ = write!(out, "Q{quarter}");
+            }
+            (_, quarter) => {
+                let _ = write!(out, "{} quarter", ["1st", "2nd", "3rd", "4th"][quarter as usize - 1]);
+            }
+        },
         Letter::Month => match width {
             1 | 2 => write_padded(out, time.month(), width),
             3 => out.push_str(&MONTHS[time.month0() as usize][..3]),

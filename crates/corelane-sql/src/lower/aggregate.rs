@@ -183,7 +183,8 @@ impl Lowering {
             .collect::<Result<Vec<usize>, _>>()?;
         let mut calls = calls.into_iter().map(|call| call.place(&mut inputs)).collect::<Result<Vec<_>, _>>()?;
         let columns = inputs.columns;
-        let input = self.calc_columns(&aggregate.input, None, columns, Wanted { position: ordered, origin: false })?;
+        let input =
+            self.calc_columns(&aggregate.input, None, columns, Wanted { position: ordered, ..Wanted::default() })?;
         order_by_arrival(&mut calls, &input);
 
         let retracting = input.updating();
@@ -261,7 +262,7 @@ impl Lowering {
         let columns = inputs.columns;
         let (below, above) = traced.predicates()?;
         // Rows may be late, or without a time; on processing time they are neither.
-        let wanted = Wanted { position: ordered, origin: traced.event_time() };
+        let wanted = Wanted { position: ordered, origin: traced.event_time(), place: false };
         let input = self.calc_columns(&traced.node.input, below.as_ref(), columns, wanted)?;
         traced.check_input(&input)?;
         order_by_arrival(&mut placed, &input);

@@ -73,7 +73,8 @@ impl Lowering {
             _ => {
                 let all = || predicate.into_iter().chain(columns.iter().map(|(expression, _)| expression));
                 let position = wanted.position || all().any(is_seeded);
-                let below = Wanted { position, origin: wanted.origin || all().any(can_fail) };
+                let fails = all().any(can_fail);
+                let below = Wanted { position, origin: wanted.origin || fails, place: wanted.place || fails };
                 let relation = self.lower(input, below)?;
                 self.calc(relation, names, predicate, columns, wanted)
             }
@@ -117,7 +118,7 @@ impl Lowering {
         predicate: Option<Arc<dyn PhysicalExpr>>,
         columns: Vec<(Arc<dyn PhysicalExpr>, FieldRef)>,
     ) -> Result<Relation, SqlError> {
-        let wanted = Wanted { position: input.position.is_some(), origin: input.origin.is_some() };
+        let wanted = Wanted { position: input.position.is_some(), origin: input.origin.is_some(), place: false };
         self.calc_hidden(input, predicate, columns, wanted)
     }
 

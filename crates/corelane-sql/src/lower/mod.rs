@@ -57,6 +57,8 @@ pub(crate) struct Wanted {
     pub position: bool,
     /// It may fail, or refuse, rows that have come this far.
     pub origin: bool,
+    /// It is computed next, with no exchange in between, and may fail: an error tells the place.
+    pub place: bool,
 }
 
 /// A lowered sub-plan: a node's output, and what is known of it.
@@ -192,7 +194,7 @@ impl Lowering {
         let mut inputs = Vec::new();
         for input in &union.inputs {
             // Positions of different sources cannot be compared, so they end here.
-            inputs.push(self.lower(input, Wanted { position: false, ..wanted })?);
+            inputs.push(self.lower(input, Wanted { position: false, place: false, ..wanted })?);
         }
         self.union_of(inputs, &physical_schema(&union.schema), wanted)
     }
@@ -215,7 +217,7 @@ impl Lowering {
                 .iter()
                 .map(|(expression, field)| Ok((own(expression)?, field.clone())))
                 .collect::<Result<_, SqlError>>()?;
-            let wanted = Wanted { position: false, ..wanted };
+            let wanted = Wanted { position: false, place: false, ..wanted };
             inputs.push(self.calc_columns(input, predicate.as_ref(), columns, wanted)?);
         }
         let fields: Vec<FieldRef> = columns.iter().map(|(_, field)| field.clone()).collect();

@@ -43,7 +43,12 @@ impl Lowering {
         }
         let event_time = is_event_time(&inputs.columns[time].1);
         let columns = inputs.columns;
-        let input = self.calc_columns(&window.input, None, columns, Wanted { position: true, origin: event_time })?;
+        let input = self.calc_columns(
+            &window.input,
+            None,
+            columns,
+            Wanted { position: true, origin: event_time, place: false },
+        )?;
         check_append(&input, "OVER")?;
         let kept: Vec<usize> =
             (0..input.schema.fields().len()).filter(|column| input.origin != Some(*column)).collect();

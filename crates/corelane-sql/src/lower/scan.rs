@@ -68,7 +68,7 @@ impl Lowering {
         let outer = calc.outer.iter().flat_map(|(_, columns)| columns).map(|(column, _)| column);
         let position = wanted.position || inner.into_iter().chain(outer).any(is_seeded);
         let wanted = Wanted { position, ..wanted };
-        let told = told_by(whole.as_ref(), table.policy(), wanted, fails);
+        let told = told_by(whole.as_ref(), table.policy(), wanted, fails || wanted.place);
         let read = read_schema(&table, &used, wanted.position, told);
         let names = DFSchema::try_from(read.as_ref().clone()).map_err(planning)?;
 
@@ -103,8 +103,8 @@ impl Lowering {
             policy: table.policy().clone(),
             source: table.name().into(),
         };
-        // What an error says ends with the expressions of the scan: it is not worth an exchange.
-        let above = Wanted { origin: wanted.origin && table.policy().keeps_rows(), ..wanted };
+        // What an error says ends with the expressions right above the scan: it is not worth an exchange.
+        let above = Wanted { origin: wanted.origin && (table.policy().keeps_rows() || wanted.place), ..wanted };
         let between = Wanted { origin: above.origin || outer_fails, ..wanted };
         match calc.outer {
             None => self.calc(relation, &names, calc.predicate.as_ref(), calc.inner, above),

@@ -32,7 +32,7 @@ fn limited(limit: &Limit, input: &Arc<LogicalPlan>) -> Limit {
 impl Lowering {
     pub(super) fn sort(&mut self, sort: &Sort, limit: Option<u64>, offset: u64) -> Result<Relation, SqlError> {
         let sorts_by_what_can_fail = sort.expr.iter().any(|key| can_fail(&key.expr));
-        let input = self.lower(&sort.input, Wanted { position: true, origin: sorts_by_what_can_fail })?;
+        let input = self.lower(&sort.input, Wanted { position: true, origin: sorts_by_what_can_fail, place: false })?;
         let fetch = sort.fetch.map(|fetch| fetch as u64 + offset);
         let limit = match (limit, fetch) {
             (Some(limit), Some(fetch)) => Some(limit.min(fetch - offset)),
@@ -57,11 +57,11 @@ impl Lowering {
                 let input = Arc::new(LogicalPlan::Limit(limited(limit, &projection.input)));
                 let (columns, schema) = (projection.expr.clone(), Arc::clone(&projection.schema));
                 let above = Projection::try_new_with_schema(columns, input, schema).map_err(super::planning)?;
-                self.projection(&above, Wanted { position: true, origin: false })
+                self.projection(&above, Wanted { position: true, ..Wanted::default() })
             }
             LogicalPlan::SubqueryAlias(alias) if is_sorted(&alias.input) => self.limit(&limited(limit, &alias.input)),
             input => {
-                let relation = self.lower(input, Wanted { position: true, origin: false })?;
+                let relation = self.lower(input, Wanted { position: true, ..Wanted::default() })?;
                 self.sorted(relation, input.schema(), &[], fetch, offset)
             }
         }
@@ -108,7 +108,7 @@ impl Lowering {
             keys.push(SortKey { column, descending: !sort.asc, nulls_first: sort.nulls_first });
         }
         let widened = columns.len() > width;
-        let wanted = Wanted { position: input.position.is_some(), origin: false };
+        let wanted = Wanted { position: input.position.is_some(), ..Wanted::default() };
         let input = self.calc_hidden(input, None, columns, wanted)?;
         let input = match limit {
             Some(limit) if keys.is_empty() && self.comes_from_source(input.node) => {
