@@ -15,6 +15,7 @@ mod float_comparisons;
 mod guarded_columns;
 mod guards;
 mod literals;
+mod marked_projections;
 mod nested_cast;
 mod not_null;
 mod number_cast;
@@ -64,6 +65,7 @@ pub(crate) use self::blame::{blame, with_ints};
 pub(crate) use self::casts::rewrite_expression as bind_casts;
 pub(crate) use self::float_comparisons::{FLOAT_COMPARISON, float_comparison};
 pub(crate) use self::guards::guarded;
+pub(crate) use self::marked_projections::PROJECTION_KEY;
 pub(crate) use self::not_null::not_null;
 pub(crate) use self::rewrite::CAST_TO_DIGITS;
 use self::rewrite::rewrite_expression;
@@ -98,7 +100,7 @@ fn bound(catalog: &Catalog, functions: &Functions, query: &Query) -> Result<Logi
     let plan = casts::rewrite_plan(plan, functions)?;
     constants::check_plan(&plan)?;
     // Last, because the optimizer computes what columns have in common below them.
-    guarded_columns::guard_columns(optimize(guards::guard_filtered(plan)?)?)
+    guarded_columns::guard_columns(optimize(guards::guard_filtered(marked_projections::marked(plan)?)?)?)
 }
 
 /// Finds the name that an error speaks of in the query's text.

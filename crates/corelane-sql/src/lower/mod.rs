@@ -36,7 +36,7 @@ use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError};
 use datafusion_expr::{Expr, LogicalPlan, Projection};
 
-use crate::bind::{WindowNode, sql_error};
+use crate::bind::{PROJECTION_KEY, WindowNode, sql_error};
 use crate::error::SqlError;
 
 /// What the planner may assume of the run.
@@ -314,7 +314,9 @@ pub(crate) fn physical_schema(schema: &DFSchema) -> SchemaRef {
 }
 
 pub(crate) fn physical_field(field: &Field, name: &str) -> FieldRef {
-    Arc::new(field.clone().with_name(name).with_nullable(true))
+    let mut metadata = field.metadata().clone();
+    metadata.remove(PROJECTION_KEY);
+    Arc::new(field.clone().with_name(name).with_nullable(true).with_metadata(metadata))
 }
 
 pub(crate) fn planning(error: DataFusionError) -> SqlError {

@@ -193,3 +193,17 @@ fn more_state_than_memory() {
     );
     assert!(after.contains("Aggregate ") && after.contains("hint: give more with --memory"), "{}", ran.stderr);
 }
+
+/// What several columns have in common is computed below them; the row that fails is still told by its place.
+#[test]
+fn a_row_that_fails_above_a_shared_part() {
+    let place = Place::with(&[("in.csv", "1,1\n0,2\n")]);
+    place.refused(
+        &(table("z BIGINT, x BIGINT", "csv", "in.csv", "") + "SELECT MOD(5, z + x - 2), z + x, (z + x) * 2 FROM t"),
+        1,
+        expect![[r#"
+            error: cannot use a row of table 't': in.csv, line 1: MOD divides by zero: {}
+            hint: set 'on-error' = 'skip' or 'dead-letter' to go on without such rows
+        "#]],
+    );
+}

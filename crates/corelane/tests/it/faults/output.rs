@@ -479,7 +479,7 @@ fn a_row_of_no_table() {
         "SELECT 1 / a FROM (VALUES (0)) AS v(a)",
         1,
         expect![[r#"
-        error: cannot compute a row: division by zero
+        error: cannot compute a row: division by zero: {"column1":0}
     "#]],
     );
     place.refused(
