@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use corelane_stream::{Error, Result, RowPolicy};
 
-use super::listing::list;
+use super::listing::{is_glob, is_matched, list, written_out};
 
 /// A table of files that a job reads or writes.
 #[derive(Clone, Copy, Debug)]
@@ -75,14 +75,28 @@ fn holds(path: &str, letters: &Path, written: bool) -> bool {
     if written {
         return false;
     }
+    if is_glob(path) && !Path::new(path).exists() {
+        let prefix = written_out(path);
+        let rest = Path::new(path).strip_prefix(&prefix).expect("a pattern begins with what is written out of it");
+        let prefix = if prefix.as_os_str().is_empty() { Path::new(".") } else { prefix.as_path() };
+        // Links may stand in the part that is written out, or among what the rest of it matches.
+        let matched = |way: fn(&Path) -> PathBuf| is_matched(&way(prefix), rest, &way(letters));
+        if matched(resolved) || matched(absolute) {
+            return true;
+        }
+    }
     // What cannot be listed has its own error when it is read.
     let (Ok(files), Some(Ok(letters))) = (list(path), letters.to_str().map(list)) else { return false };
     letters.iter().any(|letters| files.iter().any(|file| file.is_same(letters)))
 }
 
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// The path without links, as far as it exists.
 fn resolved(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = absolute(path);
     let mut missing: Vec<&OsStr> = Vec::new();
     for there in path.ancestors() {
         if let Ok(there) = fs::canonicalize(there) {

@@ -12,11 +12,18 @@ use std::time::UNIX_EPOCH;
 use corelane_stream::key::hash_bytes;
 use corelane_stream::wording::io_reason;
 use corelane_stream::{Error, Result};
+use glob::{MatchOptions, Pattern, PatternError};
 
 use crate::options::did_you_mean;
 
 /// Directories within directories that a listing follows; a loop of links ends here.
 const DIRECTORY_DEPTH_MAX: usize = 64;
+
+/// The part of a pattern that stands for directories at any depth.
+const ANY_DIRECTORIES: &str = "**";
+
+const PATTERN_OPTIONS: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
 /// One file that a table is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +86,10 @@ fn identity(metadata: &Metadata) -> u64 {
 pub(crate) fn cannot_read(path: &str, error: &io::Error) -> Error {
     let wrong = Error::io(format!("cannot read '{path}': {}", reason(error)));
     match error.kind() {
+        io::ErrorKind::NotFound if fs::symlink_metadata(path).is_ok() => {
+            Error::io(format!("cannot read '{path}': it is a link that leads to no file"))
+                .with_hint("make the link anew, or name the file itself")
+        }
         io::ErrorKind::NotFound => match similar(Path::new(path)) {
             Some(name) => wrong.with_hint(format!("did you mean '{name}'?")),
             None => wrong.with_hint("paths are relative to the directory that the command runs in"),
@@ -156,30 +167,109 @@ pub(crate) fn list_some(path: &str) -> Result<Vec<FileInfo>> {
     })
 }
 
-fn list_glob(pattern: &str, files: &mut Vec<FileInfo>) -> Result<()> {
-    let options =
-        glob::MatchOptions { require_literal_leading_dot: true, require_literal_separator: true, ..Default::default() };
-    let paths = glob::glob_with(pattern, options)
-        .map_err(|error| Error::invalid(format!("'{pattern}' is no pattern of names: {error}")))?;
+fn list_glob(text: &str, files: &mut Vec<FileInfo>) -> Result<()> {
+    pattern(text)?;
     // What the user wrote out is meant, also if it is hidden; what the pattern found is not.
-    let written_out =
-        Path::new(pattern).components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).count();
-    for path in paths {
-        let path = path.map_err(|error| cannot_read(&error.path().display().to_string(), error.error()))?;
-        if !path.components().skip(written_out).any(|part| is_hidden(Path::new(&part))) {
-            visit(path, 0, files)?;
+    let hidden_from = written_out(text).components().count();
+    let is_found_hidden = |path: &Path| path.components().skip(hidden_from).any(|part| is_hidden(Path::new(&part)));
+    let mut see = |path: PathBuf| if is_found_hidden(&path) { Ok(()) } else { visit(path, 0, files) };
+    let mut parts = text.split('/');
+    let above: Vec<&str> = parts.by_ref().take_while(|part| *part != ANY_DIRECTORIES).collect();
+    if above.len() == text.split('/').count() {
+        return matches(text)?.into_iter().try_for_each(see);
+    }
+    // The glob crate would go round in circles where a link leads to a directory above it.
+    let below = pattern(&[ANY_DIRECTORIES].into_iter().chain(parts).collect::<Vec<_>>().join("/"))?;
+    let roots = match above.join("/") {
+        above if is_glob(&above) => matches(&above)?,
+        above if above.is_empty() && text.starts_with('/') => vec![PathBuf::from("/")],
+        above => vec![PathBuf::from(above)],
+    };
+    roots.iter().try_for_each(|root| descend(root, Path::new(""), &below, 0, &mut see))
+}
+
+/// The paths that a pattern matches.
+fn matches(text: &str) -> Result<Vec<PathBuf>> {
+    let paths = glob::glob_with(text, PATTERN_OPTIONS).map_err(|error| no_pattern(text, &error))?;
+    paths.map(|path| path.map_err(|error| cannot_read(&error.path().display().to_string(), error.error()))).collect()
+}
+
+/// A directory that matches is read with all below it.
+fn takes(pattern: &Pattern, path: &Path) -> bool {
+    path.ancestors().any(|path| pattern.matches_path_with(path, PATTERN_OPTIONS))
+}
+
+/// Sees the files that a pattern takes below a directory, on all levels but for those behind links.
+fn descend(
+    root: &Path,
+    inside: &Path,
+    pattern: &Pattern,
+    depth: usize,
+    see: &mut dyn FnMut(PathBuf) -> Result<()>,
+) -> Result<()> {
+    let directory = root.join(inside);
+    let there = if directory.as_os_str().is_empty() { Path::new(".") } else { directory.as_path() };
+    let fault = |error: &io::Error| cannot_read(&there.display().to_string(), error);
+    if !there.is_dir() {
+        return Ok(());
+    }
+    if DIRECTORY_DEPTH_MAX < depth {
+        return Err(too_deep(there));
+    }
+    for entry in fs::read_dir(there).map_err(|error| fault(&error))? {
+        let entry = entry.map_err(|error| fault(&error))?;
+        let kind = entry.file_type().map_err(|error| fault(&error))?;
+        let inside = inside.join(entry.file_name());
+        let path = root.join(&inside);
+        if is_hidden(&path) || (kind.is_symlink() && path.is_dir()) {
+            continue;
+        }
+        if kind.is_dir() {
+            descend(root, &inside, pattern, depth + 1, see)?;
+        } else if takes(pattern, &inside) {
+            see(path)?;
         }
     }
     Ok(())
 }
 
+/// The part of a pattern in front of its first `*`, `?` or `[..]`: whole names.
+pub(crate) fn written_out(pattern: &str) -> PathBuf {
+    Path::new(pattern).components().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect()
+}
+
+/// # Errors
+/// If the text is no pattern of names.
+fn pattern(text: &str) -> Result<Pattern> {
+    Pattern::new(text).map_err(|error| no_pattern(text, &error))
+}
+
+fn no_pattern(text: &str, error: &PatternError) -> Error {
+    let (reason, hint) = if text.chars().nth(error.pos) == Some('[') {
+        (format!("the '[' at character {} has no ']' behind it", error.pos + 1), "write [[] for a '[' in a name")
+    } else {
+        (
+            format!("'{ANY_DIRECTORIES}' has to stand alone between two '/'"),
+            "* stands for any part of a name, ** for directories at any depth, as in 'a/**/*.json'",
+        )
+    };
+    Error::invalid(format!("'{text}' is no pattern of names: {reason}")).with_hint(hint)
+}
+
+/// Whether a table whose path is this pattern, `rest` below `prefix`, would read a file of this name, be it there or not.
+pub(crate) fn is_matched(prefix: &Path, rest: &Path, file: &Path) -> bool {
+    let Ok(inside) = file.strip_prefix(prefix) else { return false };
+    if inside.components().any(|part| is_hidden(Path::new(&part))) {
+        return false;
+    }
+    let Some(Ok(pattern)) = rest.to_str().map(Pattern::new) else { return false };
+    takes(&pattern, inside)
+}
+
 fn walk(directory: &Path, depth: usize, files: &mut Vec<FileInfo>) -> Result<()> {
     let fault = |error: &io::Error| cannot_read(&directory.display().to_string(), error);
     if DIRECTORY_DEPTH_MAX < depth {
-        return Err(Error::io(format!(
-            "directories are nested deeper than {DIRECTORY_DEPTH_MAX}: '{}'",
-            directory.display()
-        )));
+        return Err(too_deep(directory));
     }
     for entry in fs::read_dir(directory).map_err(|error| fault(&error))? {
         let path = entry.map_err(|error| fault(&error))?.path();
@@ -188,6 +278,10 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<FileInfo>) -> Result<()>
         }
     }
     Ok(())
+}
+
+fn too_deep(directory: &Path) -> Error {
+    Error::io(format!("directories are nested deeper than {DIRECTORY_DEPTH_MAX}: '{}'", directory.display()))
 }
 
 fn visit(path: PathBuf, depth: usize, files: &mut Vec<FileInfo>) -> Result<()> {

@@ -48,7 +48,7 @@ const SOURCE_OPTIONS: &[OptionDef] = &[
         name: "source.monitor-interval",
         default: None,
         required: false,
-        help: "How often to look for new and grown files; without it the files are read once as they are. Parquet files do not grow.",
+        help: "How often to look for new and grown files; without it the files are read once as they are. A Parquet file does not grow; new ones are followed.",
     },
 ];
 
@@ -141,6 +141,7 @@ fn samples(files: &[&FileInfo], records: impl Fn(&Sample) -> usize) -> Result<Ve
         }
         let (text, at_end) = text::sample(&file.path, SAMPLE_BYTES_MAX)?;
         let sample = Sample { path: file.path.clone(), text, at_end };
+        sample.check_encoding()?;
         found += records(&sample);
         samples.push(sample);
     }

@@ -159,7 +159,7 @@ impl ParquetFile {
         if is_lossless(found.data_type(), wanted.data_type()) {
             return Ok(());
         }
-        let (found, declared) = (sql_type(found.data_type()), sql_type(wanted.data_type()));
+        let (found, declared) = (sql_type(with_table_type(found).data_type()), sql_type(wanted.data_type()));
         let message =
             format!("column '{}' of '{}' is a {found} and cannot be read as {declared}", wanted.name(), self.path);
         Err(Error::io(message).with_hint(format!("declare it as {found} and CAST it")))

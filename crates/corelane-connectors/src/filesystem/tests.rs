@@ -263,6 +263,62 @@ fn directories_and_globs_are_read_in_the_order_of_their_names() {
     );
 }
 
+/// A link to a directory above would make any path match in countless ways.
+#[test]
+fn patterns_for_any_depth_do_not_follow_links_to_directories() {
+    let directory = directory();
+    for (name, id) in
+        [("a.json", 1), ("sub/b.json", 2), ("sub/deep/c.json", 3), ("sub/_no/d.json", 4), ("sub/e.csv", 5)]
+    {
+        write(directory.path(), name, format!("{{\"id\":{id}}}"));
+    }
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, directory.path().join(name)).expect("links");
+    link(".", "loop");
+    link("..", "sub/up");
+    link("deep/c.json", "sub/f.json");
+    let read = |pattern: &str| {
+        let path = directory.path().join(pattern);
+        read_table(
+            &[("path", path.to_str().expect("is UTF-8")), ("format", "json")],
+            vec![field("id", DataType::Int64)],
+        )
+        .expect("reads")
+        .join(" ")
+    };
+    assert_eq!(read("**/*.json"), "1 2 3 3");
+    assert_eq!(read("sub/**/*.json"), "2 3 3");
+    assert_eq!(read("s?b/**/*.json"), "2 3 3");
+    assert_eq!(read("**/deep"), "3");
+    assert_eq!(read("**/deep/*.json"), "3");
+    assert_eq!(read("sub/**"), "2 3 5 3");
+    // What is named is meant.
+    assert_eq!(read("sub/up/sub/**/[bc].json"), "2 3");
+}
+
+#[test]
+fn what_is_no_pattern_is_told_where() {
+    let directory = directory();
+    let check = |name: &str, expected: Expect| {
+        let path = directory.path().join(name).to_str().expect("is UTF-8").to_owned();
+        let error = read_table(&[("path", &path), ("format", "json")], id_and_text()).expect_err("fails");
+        let at = format!("character {}", path.find('[').map_or(0, |at| at + 1));
+        let text = format!("{}; {}", error.message().replace(&at, "character N"), error.hint().unwrap_or("no hint"));
+        expected.assert_eq(&text.replace(directory.path().to_str().expect("is UTF-8"), "DIR"));
+    };
+    check(
+        "x[.json",
+        expect![
+            "table 't': 'DIR/x[.json' is no pattern of names: the '[' at character N has no ']' behind it; write [[] for a '[' in a name"
+        ],
+    );
+    check(
+        "x**.json",
+        expect![
+            "table 't': 'DIR/x**.json' is no pattern of names: '**' has to stand alone between two '/'; * stands for any part of a name, ** for directories at any depth, as in 'a/**/*.json'"
+        ],
+    );
+}
+
 #[test]
 fn metadata_columns_are_filled_and_columns_may_be_left_out() {
     let directory = directory();
@@ -380,6 +436,14 @@ fn files_that_cannot_be_read_are_named() {
         expect![[r#"
         Io: table 't': cannot read 'DIR/trade.json': there is no such file
         did you mean 'DIR/trades.json'?"#]],
+    );
+    std::os::unix::fs::symlink("nowhere.json", path("link.json")).expect("links");
+    check(
+        "link.json",
+        "json",
+        expect![[r#"
+        Io: table 't': cannot read 'DIR/link.json': it is a link that leads to no file
+        make the link anew, or name the file itself"#]],
     );
     fs::create_dir(path("empty")).expect("creates");
     check(
@@ -526,6 +590,52 @@ fn columns_are_inferred_from_several_files() {
     );
 }
 
+/// A record may be longer than what columns are inferred from.
+#[test]
+fn columns_are_inferred_from_a_long_line() {
+    let directory = directory();
+    let line = |bytes: usize| format!("\n{{\"id\":7,\"t\":\"{}\"}}", "x".repeat(bytes));
+    let path = write(directory.path(), "long.json", line(2 << 20) + "\n");
+    let rows = read_table(&[("path", &path), ("format", "json")], vec![]).expect("reads");
+    assert_eq!((rows.len(), &rows[0][..5]), (1, "7|xxx"));
+    for format in ["json", "csv"] {
+        let path = write(directory.path(), "too_long", line(17 << 20));
+        error_of(
+            &[("path", &path), ("format", format)],
+            vec![],
+            directory.path(),
+            expect![[r#"
+                Io: cannot infer the columns of 'DIR/too_long': line 2: the record is longer than 16 MiB
+                write each record on a line of its own"#]],
+        );
+    }
+}
+
+#[test]
+fn a_header_that_is_not_utf8_names_no_columns() {
+    let directory = directory();
+    let path = write(directory.path(), "a.csv", b"b,\xff\xfe\n1,2\n");
+    error_of(
+        &[("path", &path), ("format", "csv")],
+        vec![],
+        directory.path(),
+        expect![[r#"
+            Io: cannot infer the columns of 'DIR/a.csv': line 1, which names them: invalid UTF-8 at byte 2 of the record
+            write the file in UTF-8"#]],
+    );
+    for mark in [b"\xff\xfea\0,\0b\0\n\0x\0,\0y\0\n\0", b"\xfe\xff\0a\0,\0b\0\n\0x\0,\0y\0\n"] {
+        let path = write(directory.path(), "b.csv", mark);
+        error_of(
+            &[("path", &path), ("format", "csv")],
+            vec![],
+            directory.path(),
+            expect![[r#"
+                Io: cannot read 'DIR/b.csv': it is written in UTF-16, and files are read as UTF-8
+                write it in UTF-8: iconv -f UTF-16 -t UTF-8 old > new"#]],
+        );
+    }
+}
+
 #[test]
 fn inferred_tables_are_read_with_their_header() {
     let directory = directory();
@@ -619,6 +729,21 @@ fn parquet_is_read_by_row_groups() {
 }
 
 /// Row groups of two rows.
+#[test]
+fn unsigned_columns_of_parquet_have_their_sql_types() {
+    let directory = directory();
+    let path = directory.path().join("a.parquet").to_str().expect("is UTF-8").to_owned();
+    parquet_file(&path);
+    error_of(
+        &[("path", &path), ("format", "parquet")],
+        vec![field("small", DataType::Int32)],
+        directory.path(),
+        expect![[r#"
+            Io: column 'small' of 'DIR/a.parquet' is a BIGINT and cannot be read as INT
+            declare it as BIGINT and CAST it"#]],
+    );
+}
+
 fn ids_file(path: &Path, ids: std::ops::Range<i64>) {
     let ids = Arc::new(Int64Array::from_iter_values(ids)) as arrow::array::ArrayRef;
     let batch = RecordBatch::try_from_iter([("id", ids)]).expect("fits");

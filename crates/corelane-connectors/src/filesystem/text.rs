@@ -450,14 +450,16 @@ impl TextReader {
     }
 }
 
-/// Reads the first bytes of a file's text, and whether that is all of it.
+/// Reads the first bytes of a file's text, and whether that is all of it. A record that is longer is read to its end,
+/// as far as it may be read at all.
 ///
 /// # Errors
 /// If the file cannot be read or decompressed.
 pub(crate) fn sample(path: &str, bytes_max: usize) -> Result<(Vec<u8>, bool)> {
     let mut reader = TextReader::open(path, Range::WHOLE, Compression::of_file(path)?, false)?;
     let mut text = Vec::new();
-    while text.len() < bytes_max {
+    let is_begun = |text: &[u8]| memchr::memchr(b'\n', text.trim_ascii_start()).is_none();
+    while text.len() < bytes_max || (text.len() <= RECORD_BYTES_MAX && is_begun(&text)) {
         if reader.fill()? == Some(0) {
             return Ok((text, true));
         }

@@ -14,6 +14,7 @@ use super::CsvOptions;
 use super::decode::csv::sample_records;
 use super::decode::json::sample_shape;
 use super::decode::value::{self, Number, TimestampStyle};
+use super::decode::{too_long, utf8_fault};
 
 /// Records a schema is inferred from.
 pub const SAMPLE_RECORDS: usize = 1_000;
@@ -183,6 +184,9 @@ pub(crate) fn has_header(sample: &[u8], at_end: bool, options: &CsvOptions) -> b
     all_text || shapes.iter().zip(&whole).any(|(rest, whole)| differs(rest, whole))
 }
 
+/// What a text in UTF-16 begins with.
+const UTF_16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
+
 /// What a file begins with.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
@@ -193,10 +197,27 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
+    /// The encoding that files are read in is UTF-8.
+    ///
+    /// # Errors
+    /// If the file says by its first bytes that it has another.
+    pub fn check_encoding(&self) -> Result<()> {
+        if !UTF_16_MARKS.iter().any(|mark| self.text.starts_with(mark)) {
+            return Ok(());
+        }
+        Err(Error::io(format!("cannot read '{}': it is written in UTF-16, and files are read as UTF-8", self.path))
+            .with_hint("write it in UTF-8: iconv -f UTF-16 -t UTF-8 old > new"))
+    }
+
     /// Its lines with something in them, without one that is cut off.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.numbered_lines().map(|(_, line)| line)
+    }
+
+    fn numbered_lines(&self) -> impl Iterator<Item = (usize, &[u8])> {
         let whole = if self.at_end { self.text.len() } else { memchr::memrchr(b'\n', &self.text).unwrap_or(0) };
-        self.text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+        let lines = self.text[..whole].split(|byte| *byte == b'\n');
+        (1..).zip(lines).filter(|(_, line)| !line.trim_ascii().is_empty())
     }
 }
 
@@ -222,7 +243,8 @@ pub(crate) fn column_names(given: &[String]) -> Vec<String> {
 pub(crate) fn infer_csv(samples: &[Sample], options: &CsvOptions) -> Result<SchemaRef> {
     let mut members: Vec<(String, Shape)> = vec![];
     let mut records_left = SAMPLE_RECORDS;
-    for Sample { path, text, at_end } in samples {
+    for sample in samples {
+        let Sample { path, text, at_end } = sample;
         let records = sample_records(text, *at_end, records_left, options);
         let Some(first) = records.first() else { continue };
         if first.iter().any(|cell| cell.contains('\r')) && memchr::memchr(b'\n', text).is_none() {
@@ -230,6 +252,16 @@ pub(crate) fn infer_csv(samples: &[Sample], options: &CsvOptions) -> Result<Sche
                 "cannot infer the columns of '{path}': its lines end in carriage returns alone"
             ))
             .with_hint("have them end in newlines: tr '\\r' '\\n' < old.csv > new.csv"));
+        }
+        let is_comment = |line: &[u8]| options.comments && line.starts_with(b"#");
+        let header = sample.numbered_lines().find(|(_, line)| !is_comment(line)).filter(|_| options.header);
+        if let Some((line, names)) = header
+            && let Some(fault) = utf8_fault(names)
+        {
+            return Err(Error::io(format!(
+                "cannot infer the columns of '{path}': line {line}, which names them: {fault}"
+            ))
+            .with_hint("write the file in UTF-8"));
         }
         records_left -= records.len();
         let names = match (options.header, members.is_empty()) {
@@ -280,6 +312,13 @@ pub(crate) fn infer_json(samples: &[Sample], style: TimestampStyle) -> Result<Sc
 }
 
 fn nothing_to_infer(samples: &[Sample]) -> Error {
+    // A sample without a line is as long as any record may be.
+    if let Some(sample) = samples.iter().find(|sample| !sample.at_end && sample.lines().next().is_none()) {
+        let (path, fault) = (&sample.path, too_long());
+        let line = 1 + memchr::memchr_iter(b'\n', &sample.text).count();
+        return Error::io(format!("cannot infer the columns of '{path}': line {line}: {fault}"))
+            .with_hint("write each record on a line of its own");
+    }
     let path = samples.first().map_or("", |sample| sample.path.as_str());
     Error::io(format!("cannot infer the columns of '{path}': it holds no record"))
         .with_hint("declare them with CREATE TABLE")

@@ -5,6 +5,7 @@ pub mod display;
 pub mod encode;
 pub mod infer;
 
+use arrow::datatypes::{DataType, Field};
 use corelane_stream::{Error, OptionDef, Result, TableOptions};
 
 use crate::options::{Options, meant, wrong_value};
@@ -146,6 +147,19 @@ impl FormatOptions {
             FormatOptions::Csv(csv) => csv.ignore_parse_errors,
             FormatOptions::Parquet => false,
         }
+    }
+}
+
+/// Whether csv has text for a type. A list in a field has elements, and a row in one has fields; there is no more
+/// that could be told apart.
+fn is_csv_type(data_type: &DataType) -> bool {
+    let is_plain =
+        |inner: &Field| !matches!(inner.data_type(), DataType::List(_) | DataType::Map(..) | DataType::Struct(_));
+    match data_type {
+        DataType::Map(..) => false,
+        DataType::List(element) => is_plain(element),
+        DataType::Struct(fields) => fields.iter().all(|field| is_plain(field)),
+        _ => true,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use corelane_stream::{Error, Result};
+use corelane_stream::{Error, Result, sql_type};
 
 use super::events::Kind;
 use crate::options::did_you_mean;
@@ -120,7 +120,7 @@ fn resolve_column(field: &Field) -> Result<Column> {
         Error::invalid(format!(
             "column '{}' is declared as {}, but nexmark's is {expected}",
             field.name(),
-            field.data_type()
+            sql_type(field.data_type())
         ))
         .with_hint("leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')")
     };
@@ -156,10 +156,11 @@ fn resolve_child(parent: &str, child: &Field, row: &[NamedField]) -> Result<Even
     let expected = data_type(*field_type);
     if *child.data_type() != expected || !child.is_nullable() {
         return Err(Error::invalid(format!(
-            "field '{parent}.{}' is declared as {}{}, but nexmark's is {expected}",
+            "field '{parent}.{}' is declared as {}{}, but nexmark's is {}",
             child.name(),
-            child.data_type(),
+            sql_type(child.data_type()),
             if child.is_nullable() { "" } else { " NOT NULL" },
+            sql_type(&expected),
         ))
         .with_hint("leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"));
     }

@@ -181,7 +181,7 @@ fn wrong_columns_and_options_are_refused() {
         column("bid", DataType::Int32),
         &[],
         &expect![
-            "column 'bid' is declared as Int32, but nexmark's is a ROW; leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"
+            "column 'bid' is declared as INT, but nexmark's is a ROW; leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"
         ],
     );
     refused(
@@ -193,7 +193,7 @@ fn wrong_columns_and_options_are_refused() {
         column("bid", row(Field::new("price", DataType::Utf8View, true))),
         &[],
         &expect![
-            "field 'bid.price' is declared as Utf8View, but nexmark's is Int64; leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"
+            "field 'bid.price' is declared as STRING, but nexmark's is BIGINT; leave the columns out: CREATE TABLE t WITH ('connector' = 'nexmark')"
         ],
     );
     refused(

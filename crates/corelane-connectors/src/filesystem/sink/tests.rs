@@ -423,6 +423,15 @@ fn appending_adds_part_files() {
         out/part-0-0.csv: a,1
         out/part-0-1.csv: a,2
         out/part-0-2.csv: a,3"#]]);
+    // It may be another job's, which appends as well.
+    fs::write(world.path("out/.part-0-3.inprogress"), "a,4").expect("a file");
+    world.run(&world.spec("out", &[], &[("sink.mode", "append")]), &[&[("a", 5)]]);
+    world.check(&expect![[r#"
+        out/.part-0-3.inprogress: a,4
+        out/part-0-0.csv: a,1
+        out/part-0-1.csv: a,2
+        out/part-0-2.csv: a,3
+        out/part-0-4.csv: a,5"#]]);
 }
 
 #[test]

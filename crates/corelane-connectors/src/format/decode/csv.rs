@@ -19,8 +19,8 @@ use super::{
     BadRecord, Decoder, Input, OnBadRecord, Progress, Rows, quoted, too_long, utf8_fault, valid_utf8_len,
     without_carriage_return,
 };
-use crate::format::CsvOptions;
 use crate::format::infer::column_names;
+use crate::format::{CsvOptions, is_csv_type};
 use crate::options::{did_you_mean, listed};
 use corelane_stream::sql_type;
 
@@ -244,15 +244,7 @@ impl Decoder for CsvDecoder {
 }
 
 fn check_type(field: &FieldRef) -> Result<()> {
-    let nested =
-        |inner: &FieldRef| matches!(inner.data_type(), DataType::List(_) | DataType::Map(..) | DataType::Struct(_));
-    let fits = match field.data_type() {
-        DataType::Map(..) => false,
-        DataType::List(element) => !nested(element),
-        DataType::Struct(fields) => !fields.iter().any(nested),
-        _ => true,
-    };
-    if fits {
+    if is_csv_type(field.data_type()) {
         return Ok(());
     }
     let message = format!("column '{}' is a {}, which CSV cannot hold", field.name(), sql_type(field.data_type()));

@@ -125,7 +125,7 @@ fn valid_utf8_len(bytes: &[u8]) -> usize {
 }
 
 /// The reason why a record is not UTF-8; `None` if it is.
-fn utf8_fault(record: &[u8]) -> Option<String> {
+pub(crate) fn utf8_fault(record: &[u8]) -> Option<String> {
     let error = std::str::from_utf8(record).err()?;
     Some(format!("invalid UTF-8 at byte {} of the record", error.valid_up_to()))
 }

@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 use corelane_stream::{Error, Result, TableOptions, sql_type};
 
-use crate::format::csv_options;
 use crate::format::display::{self, Reader};
+use crate::format::{csv_options, is_csv_type};
 use crate::options::{Options, wrong_value};
 
 /// Csv and its options.
@@ -57,7 +57,7 @@ impl CsvEncoding {
     }
 
     pub(super) fn encode(&self, rows: &RecordBatch, out: &mut String) -> Result<()> {
-        check_types(rows.schema_ref())?;
+        check_csv(rows.schema_ref())?;
         let reader = Reader::Csv { element_delimiter: self.element_delimiter };
         let columns = display::columns(rows, reader, &self.null)?;
         let free_text: Vec<bool> =
@@ -114,19 +114,13 @@ impl CsvEncoding {
     }
 }
 
-/// A list in a field has elements, and a row in one has fields; there is no more to be told apart.
-fn check_types(schema: &Schema) -> Result<()> {
-    let Some(field) = schema.fields().iter().find(|field| holds_map(field.data_type())) else { return Ok(()) };
+/// Checks that csv has text for all columns: it has none for a MAP, and none for ARRAYs and ROWs within others.
+///
+/// # Errors
+/// If it has none for one of them.
+pub fn check_csv(schema: &Schema) -> Result<()> {
+    let Some(field) = schema.fields().iter().find(|field| !is_csv_type(field.data_type())) else { return Ok(()) };
     let (name, data_type) = (field.name(), sql_type(field.data_type()));
     Err(Error::invalid(format!("column '{name}' is a {data_type}, for which csv has no text"))
         .with_hint("write json, which has one, or CAST the column to STRING"))
-}
-
-fn holds_map(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Map(..) => true,
-        DataType::List(element) => holds_map(element.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| holds_map(field.data_type())),
-        _ => false,
-    }
 }

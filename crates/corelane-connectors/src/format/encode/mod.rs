@@ -18,9 +18,9 @@ mod csv;
 mod json;
 mod parquet_file;
 
-pub use self::csv::CsvEncoding;
+pub use self::csv::{CsvEncoding, check_csv};
 pub use self::json::JsonEncoding;
-pub use self::parquet_file::ParquetEncoding;
+pub use self::parquet_file::{ParquetEncoding, check_parquet};
 
 use crate::options::wrong_value;
 
@@ -144,6 +144,7 @@ impl<W: Write + Send> Encoder<W> {
                 Body::Text { encoding: encoding.clone(), text, out }
             }
             Encoding::Parquet(encoding) => {
+                check_parquet(schema)?;
                 let schema = parquet_file::storable(schema);
                 let writer = encoding.writer(out, &schema).map_err(|error| parquet_refused(&destination, &error))?;
                 Body::Parquet { writer: Box::new(writer), schema }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use corelane_stream::{OptionDef, Result, TableOptions};
+use corelane_stream::{Error, OptionDef, Result, TableOptions, sql_type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -56,6 +56,28 @@ impl ParquetEncoding {
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .build();
         ArrowWriter::try_new(out, Arc::clone(schema), Some(properties))
+    }
+}
+
+/// Checks that all columns can be written to a Parquet file.
+///
+/// # Errors
+/// If one is or holds an INTERVAL: the writer has none of nanoseconds.
+pub fn check_parquet(schema: &Schema) -> Result<()> {
+    let Some(field) = schema.fields().iter().find(|field| holds_interval(field.data_type())) else { return Ok(()) };
+    let (name, data_type) = (field.name(), sql_type(field.data_type()));
+    Err(Error::invalid(format!(
+        "column '{name}' is of type {data_type}, and Parquet files are written without INTERVALs"
+    ))
+    .with_hint("CAST it to STRING, or write json or csv"))
+}
+
+fn holds_interval(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Interval(_) => true,
+        DataType::List(inner) | DataType::Map(inner, _) => holds_interval(inner.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| holds_interval(field.data_type())),
+        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray, StructArray,
     TimestampMillisecondArray, TimestampSecondArray,
 };
-use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
+use arrow::datatypes::{DataType, Field, Int32Type, IntervalUnit, TimeUnit};
 use expect_test::{Expect, expect};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
@@ -176,6 +176,44 @@ fn types_that_a_format_lacks_are_refused() {
         let error = encoding(format, &[]).expect("no options").check(&schema).expect_err("the type is not known");
         expected.assert_eq(&format!("{error}; {}", error.hint().unwrap_or("no hint")));
     };
+    let list = |element: DataType| DataType::List(Arc::new(Field::new_list_field(element, true)));
+    let row = |data_type: DataType| DataType::Struct(vec![Field::new("x", data_type, true)].into());
+    refused(
+        "csv",
+        list(list(DataType::Int32)),
+        &expect![
+            "format 'csv' cannot take the table's columns: column 'c' is a ARRAY<ARRAY<INT>>, for which csv has no text; write json, which has one, or CAST the column to STRING"
+        ],
+    );
+    refused(
+        "csv",
+        list(row(DataType::Int32)),
+        &expect![
+            "format 'csv' cannot take the table's columns: column 'c' is a ARRAY<ROW<x INT>>, for which csv has no text; write json, which has one, or CAST the column to STRING"
+        ],
+    );
+    refused(
+        "csv",
+        row(row(DataType::Int32)),
+        &expect![
+            "format 'csv' cannot take the table's columns: column 'c' is a ROW<x ROW<x INT>>, for which csv has no text; write json, which has one, or CAST the column to STRING"
+        ],
+    );
+    let interval = DataType::Interval(IntervalUnit::MonthDayNano);
+    refused(
+        "parquet",
+        interval.clone(),
+        &expect![
+            "format 'parquet' cannot take the table's columns: column 'c' is of type INTERVAL DAY TO SECOND, and Parquet files are written without INTERVALs; CAST it to STRING, or write json or csv"
+        ],
+    );
+    refused(
+        "parquet",
+        list(row(interval)),
+        &expect![
+            "format 'parquet' cannot take the table's columns: column 'c' is of type ARRAY<ROW<x INTERVAL DAY TO SECOND>>, and Parquet files are written without INTERVALs; CAST it to STRING, or write json or csv"
+        ],
+    );
     let entries = [Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)];
     let entries = Field::new("entries", DataType::Struct(entries.into_iter().collect()), false);
     refused(

@@ -223,6 +223,7 @@ fn a_dead_letter_file_that_is_an_input_or_an_output() {
     std::fs::create_dir(place.path("in")).expect("a folder");
     place.write("in/1.csv", b"1\nx\n");
     std::os::unix::fs::symlink("in.csv", place.path("link.csv")).expect("a link");
+    std::os::unix::fs::symlink("in", place.path("way")).expect("a link");
     let dead = |path: &str| format!("'on-error' = 'dead-letter', 'dead-letter.path' = '{path}'");
     let select = |input: &str, letters: &str| table("a BIGINT", "csv", input, &dead(letters)) + "SELECT a FROM t";
     let hint = "hint: give 'dead-letter.path' a file of its own";
@@ -232,6 +233,12 @@ fn a_dead_letter_file_that_is_an_input_or_an_output() {
         (select("in.csv", "link.csv"), "'link.csv' of table 't' is read by table 't'"),
         (select("i*.csv", "in.csv"), "'in.csv' of table 't' is read by table 't'"),
         (select("in", "in/dead.csv"), "'in/dead.csv' of table 't' is read by table 't'"),
+        (select("in/*.csv", "in/dead.csv"), "'in/dead.csv' of table 't' is read by table 't'"),
+        (select("./[i]n/?*.csv", "in/dead.csv"), "'in/dead.csv' of table 't' is read by table 't'"),
+        (select("in/../**/*.csv", "./in/dead.csv"), "'./in/dead.csv' of table 't' is read by table 't'"),
+        (select("[i]*", "in/dead.csv"), "'in/dead.csv' of table 't' is read by table 't'"),
+        (select("way/*.csv", "in/dead.csv"), "'in/dead.csv' of table 't' is read by table 't'"),
+        (select("wa?/*.csv", "way/dead.csv"), "'way/dead.csv' of table 't' is read by table 't'"),
         (
             table("a BIGINT", "csv", "in.csv", &dead("other.csv")) + "SELECT a FROM t UNION ALL SELECT f0 FROM u",
             "'other.csv' of table 't' is read by table 'u'",
@@ -252,8 +259,11 @@ fn a_dead_letter_file_that_is_an_input_or_an_output() {
         let expected = format!("error: the dead-letter file {told}\n{hint}\n");
         assert_eq!((ran.code, ran.stderr), (3, expected), "{sql}");
     }
-    assert_eq!(place.names(""), ["in", "in.csv", "link.csv", "other.csv"]);
+    assert_eq!(place.names(""), ["in", "in.csv", "link.csv", "other.csv", "way"]);
     assert_eq!((place.read("in.csv"), place.names("in")), ("1\nx\n".to_owned(), vec!["1.csv".to_owned()]));
+    // What a pattern skips is none of it.
+    let ran = place.run(place.sql(&select("in/*.csv", "in/_dead.csv"), &[]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "a\n1\n"), "{}", ran.stderr);
     // A table that is not of this job may well be made of dead letters.
     let sql =
         "CREATE TABLE d (raw STRING) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = 'dead.json');\n";
