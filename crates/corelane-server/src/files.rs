@@ -2,4 +2,4 @@
 
 pub use corelane_connectors::filesystem::sink::{CompressedFile, FileCompression};
 pub use corelane_connectors::filesystem::table_options_for_path;
-pub use corelane_connectors::format::encode::{Encoder, Encoding};
+pub use corelane_connectors::format::encode::{Encoder, Encoding, check_csv};

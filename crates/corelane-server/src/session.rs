@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -72,6 +73,10 @@ pub struct Session {
     set: BTreeMap<String, String>,
     /// Tables and views that statements of its scripts read.
     reads: BTreeSet<String>,
+    /// Files that the program itself writes.
+    outputs: Vec<PathBuf>,
+    /// Who has read standard input.
+    standard_input_by: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -226,11 +231,23 @@ impl Session {
             clock: SharedClock(options.clock),
             set: BTreeMap::new(),
             reads: BTreeSet::new(),
+            outputs: Vec::new(),
+            standard_input_by: None,
         };
         for (key, value) in &options.sets {
             session.set_option(key, value)?;
         }
         Ok(session)
+    }
+
+    /// Says that the program itself writes this file: no job may write it, too.
+    pub fn writes(&mut self, path: &Path) {
+        self.outputs.extend(std::path::absolute(path));
+    }
+
+    /// Says that the script itself came by standard input, which no table can read then.
+    pub fn took_standard_input(&mut self) {
+        self.standard_input_by = Some("the script");
     }
 
     /// Parses a whole script.
@@ -460,7 +477,7 @@ impl Session {
 
     /// Checks that no dead letters go where this job reads or writes rows, and that nothing is read twice that
     /// can be read but once.
-    fn check_files(&self, dataflow: &Dataflow) -> Result<()> {
+    fn check_files(&mut self, dataflow: &Dataflow) -> Result<()> {
         let tables: Vec<TableUse<'_>> = dataflow
             .nodes
             .iter()
@@ -475,7 +492,25 @@ impl Session {
             })
             .collect();
         check_dead_letters(&tables)?;
-        check_standard_input(&tables)
+        for table in &tables {
+            let letters = table.policy.and_then(|policy| policy.dead_letter_path.as_deref());
+            let target = table.path.filter(|_| table.written).map(Path::new);
+            let what = [("dead letters", letters), ("rows", target)];
+            let both = what
+                .into_iter()
+                .filter_map(|(what, path)| Some((what, path?)))
+                .find(|(_, path)| std::path::absolute(path).is_ok_and(|path| self.outputs.contains(&path)));
+            if let Some((what, path)) = both {
+                let path = path.display();
+                let message =
+                    format!("the {what} of table '{}' and the program's own output both go to {path}", table.table);
+                return Err(Error::invalid(message).with_hint("give each a file of its own"));
+            }
+        }
+        if check_standard_input(&tables, self.standard_input_by)? {
+            self.standard_input_by = Some("an earlier statement");
+        }
+        Ok(())
     }
 
     /// `None` for a file without a declaration.

@@ -42,7 +42,10 @@ pub fn run(arguments: RunArguments) -> Result<Exit, Failed> {
     let out = arguments.output.as_ref().map(|path| named(path, form.compression)).transpose()?;
     let out = out.unwrap_or_else(Destination::standard_output);
     let stats_file = arguments.stats_json.as_ref().map(|path| named(path, FileCompression::None)).transpose()?;
-    let session = Session::new(options).map_err(|error| Failed::in_settings(&error))?;
+    let mut session = Session::new(options).map_err(|error| Failed::in_settings(&error))?;
+    for path in arguments.output.iter().chain(&arguments.stats_json).filter(|path| !is_standard_output(path)) {
+        session.writes(path);
+    }
     let interrupts = Interrupts::install()?;
 
     let mut runner = Runner { arguments: &arguments, form, session, interrupts, out, reports: Vec::new() };
@@ -107,13 +110,17 @@ fn form(arguments: &RunArguments) -> Result<Form, Failed> {
 struct ScriptText {
     name: String,
     text: String,
+    by_standard_input: bool,
 }
 
 impl ScriptText {
     fn read(arguments: &ScriptArguments) -> Result<ScriptText, Failed> {
         let name = |name: &str| name.to_string();
+        let by_standard_input = arguments.command.is_none() && arguments.file.as_deref() == Some(Path::new("-"));
         let (name, bytes) = match (&arguments.command, &arguments.file) {
-            (Some(command), _) => return Ok(ScriptText { name: name("command"), text: command.clone() }),
+            (Some(command), _) => {
+                return Ok(ScriptText { name: name("command"), text: command.clone(), by_standard_input: false });
+            }
             (None, Some(path)) if path == Path::new("-") => {
                 let mut bytes = Vec::new();
                 let read = io::stdin().lock().read_to_end(&mut bytes);
@@ -133,7 +140,7 @@ impl ScriptText {
                 if text.starts_with('\u{feff}') {
                     text.remove(0);
                 }
-                Ok(ScriptText { name, text })
+                Ok(ScriptText { name, text, by_standard_input })
             }
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
@@ -165,6 +172,9 @@ struct Pumped {
 
 impl Runner<'_> {
     fn script(&mut self, text: &ScriptText) -> Result<(), Failed> {
+        if text.by_standard_input {
+            self.session.took_standard_input();
+        }
         let script = self.session.script(&text.name, &text.text)?;
         self.check_parquet(script.statements())?;
         for statement in script.statements() {

@@ -43,19 +43,21 @@ pub fn check_dead_letters(tables: &[TableUse<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// Checks that standard input, which can be read but once, is read by one scan of a job.
+/// Checks that standard input, which can be read but once, is read by one scan of a job, and by none if
+/// `taken` has read it before. Returns whether the job reads it.
 ///
 /// # Errors
 /// If it is read by several: each of its rows would go to one of them only.
-pub fn check_standard_input(tables: &[TableUse<'_>]) -> Result<()> {
+pub fn check_standard_input(tables: &[TableUse<'_>], taken: Option<&str>) -> Result<bool> {
     let mut readers = tables.iter().filter(|table| !table.written && table.path.is_some_and(is_standard_input));
-    let (Some(first), Some(second)) = (readers.next(), readers.next()) else { return Ok(()) };
-    let tables = if first.table == second.table {
-        format!("table '{}' is read twice", first.table)
-    } else {
-        format!("tables '{}' and '{}' are both read", first.table, second.table)
+    let Some(first) = readers.next() else { return Ok(false) };
+    let readers = match (taken, readers.next()) {
+        (Some(taken), _) => format!("{taken} has read it before table '{}' does", first.table),
+        (None, Some(second)) if first.table == second.table => format!("table '{}' is read twice", first.table),
+        (None, Some(second)) => format!("tables '{}' and '{}' are both read", first.table, second.table),
+        (None, None) => return Ok(true),
     };
-    Err(Error::invalid(format!("standard input can be read once, and {tables}"))
+    Err(Error::invalid(format!("standard input can be read once, and {readers}"))
         .with_hint("write it to a file first and read that"))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
 use comfy_table::ContentArrangement;
-use corelane_server::files::{Encoder, Encoding};
+use corelane_server::files::{Encoder, Encoding, check_csv};
 use corelane_server::{ChangelogBatch, ChangelogMode, ResultFold};
 
 use super::Printer;
@@ -53,7 +53,10 @@ impl Layout {
     fn writer(&self, format: Format, schema: SchemaRef) -> Result<Writer, Failed> {
         let printer: Box<dyn Printer> = match format {
             Format::Changelog => Box::new(Changelog),
-            Format::Csv => Box::new(Csv::new(schema, self.delimiter)),
+            Format::Csv => {
+                check_csv(&schema)?;
+                Box::new(Csv::new(schema, self.delimiter))
+            }
             Format::Json => Box::new(Json::new(&schema)),
             Format::Table => {
                 let arrangement =

@@ -248,6 +248,14 @@ fn standard_input_with_two_readers() {
         "#]],
     );
     place.refused(
+        &(tables.clone() + "SELECT a FROM t; SELECT a FROM u"),
+        3,
+        expect![[r#"
+            error: standard input can be read once, and an earlier statement has read it before table 'u' does
+            hint: write it to a file first and read that
+        "#]],
+    );
+    place.refused(
         &(tables + "SELECT a FROM t UNION ALL SELECT a FROM u"),
         3,
         expect![[r#"

@@ -566,3 +566,31 @@ fn color_is_for_terminals_and_can_be_refused() {
     assert!(on_a_terminal(command(Some("1"))).starts_with("error: "));
     assert!(place.run(command(None)).stderr.starts_with("error: "));
 }
+
+#[test]
+fn an_output_that_is_written_otherwise_too() {
+    let place = Place::with(&[("in.csv", "1\nx\n")]);
+    let letters = "'on-error' = 'dead-letter', 'dead-letter.path' = 'o.csv'";
+    let sql = table("a BIGINT", "csv", "in.csv", letters) + "SELECT a FROM t";
+    place.refused_with(
+        &sql,
+        &["--output", "./o.csv", "--overwrite"],
+        3,
+        expect![[r#"
+            error: the dead letters of table 't' and the program's own output both go to o.csv
+            hint: give each a file of its own
+        "#]],
+    );
+}
+
+#[test]
+fn a_map_in_csv() {
+    let place = Place::new();
+    let ran = place.run(place.sql("SELECT MAP['a', 1] AS m", &["--format", "csv"]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("'m'") && ran.stderr.contains("MAP") && ran.stderr.contains("hint: "),
+        "{}",
+        ran.stderr
+    );
+}
