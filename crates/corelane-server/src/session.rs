@@ -240,9 +240,11 @@ impl Session {
         Ok(session)
     }
 
-    /// Says that the program itself writes this file: no job may write it, too.
+    /// Says that the program itself writes this file: no job may write it, too. A device takes all.
     pub fn writes(&mut self, path: &Path) {
-        self.outputs.extend(std::path::absolute(path));
+        if path.is_file() || !path.exists() {
+            self.outputs.extend(std::path::absolute(path));
+        }
     }
 
     /// Says that the script itself came by standard input, which no table can read then.
@@ -507,7 +509,9 @@ impl Session {
                 return Err(Error::invalid(message).with_hint("give each a file of its own"));
             }
         }
-        if check_standard_input(&tables, self.standard_input_by)? {
+        // Nothing is read for an explanation.
+        let explains = self.effect == Effect::Explain;
+        if check_standard_input(&tables, self.standard_input_by.filter(|_| !explains))? && !explains {
             self.standard_input_by = Some("an earlier statement");
         }
         Ok(())

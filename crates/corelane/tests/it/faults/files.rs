@@ -255,6 +255,8 @@ fn standard_input_with_two_readers() {
             hint: write it to a file first and read that
         "#]],
     );
+    let explained = place.run(place.sql(&(tables.clone() + "SELECT a FROM t; SELECT a FROM u"), &["--explain"]));
+    assert_eq!(explained.code, 0, "{}", explained.stderr);
     place.refused(
         &(tables + "SELECT a FROM t UNION ALL SELECT a FROM u"),
         3,
