@@ -157,7 +157,7 @@ impl<T: ArrowPrimitiveType> Side<T> {
     }
 }
 
-/// One bit a row; at a billion rows a second where one side is a constant.
+/// One bit a row, without a branch.
 fn bits<T: ArrowPrimitiveType>(
     left: &Side<T>,
     right: &Side<T>,
